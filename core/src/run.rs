@@ -1,0 +1,144 @@
+use alloc::sync::Arc;
+use core::mem;
+
+use crate::{Epoch, Failure, FailureKind, Grant, Record, Snapshot, Ticket, Timestamp};
+
+/// What the machine is doing. Only `machine.rs` changes it.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    Idle,
+    Refreshing(Run),
+    Failed(Failed),
+}
+
+/// The last run failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// From here on a demand starts a new run.
+    pub(crate) look_at: Timestamp,
+}
+
+/// One run: exactly one effect of it is out.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) step: Step,
+    pub(crate) ticket: Ticket,
+    /// When the watchdog gives the effect up.
+    pub(crate) give_up_at: Timestamp,
+    /// Whether a caller ever asked for a token in this run. Stays so when that caller leaves (I-18).
+    pub(crate) wanted: bool,
+    /// What was true before a run that no caller asked for, and is true again after it.
+    pub(crate) before: Option<Failed>,
+    /// Since when the store has been failing in this run.
+    pub(crate) trouble_since: Option<Timestamp>,
+    /// A commit of this run met another version before.
+    pub(crate) conflict: bool,
+    /// An exchange of this run was too late to be sent before.
+    pub(crate) late: bool,
+}
+
+/// The effect that is out.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Load,
+    Commit { purpose: Purpose, record: Record },
+    Exchange(Presentation),
+}
+
+/// Why a record is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// Claim the refresh token for this presentation.
+    Claim { n: u32, send_by: Timestamp },
+    /// Save the grant in hand.
+    Save,
+    /// Mark the refresh token as refused.
+    Mark,
+    /// Give back a claim, then tell callers this.
+    Release(Option<Failure>),
+    /// Write a sign-in or a sign-out.
+    Establish,
+}
+
+/// A refresh token on its way to the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Presentation {
+    pub(crate) epoch: Epoch,
+    pub(crate) serial: u64,
+    /// The grant whose refresh token is presented.
+    pub(crate) spent: Option<Grant>,
+    pub(crate) n: u32,
+    pub(crate) started: Timestamp,
+    pub(crate) send_by: Timestamp,
+}
+
+/// The current access token, as this process knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) serial: u64,
+    pub(crate) refused: bool,
+    /// It came from an exchange, and the resource server has not accepted it yet (CORE-12).
+    pub(crate) fresh: bool,
+}
+
+impl Run {
+    pub(crate) fn new(wanted: bool, before: Option<Failed>) -> Self {
+        Self {
+            step: Step::Load,
+            ticket: Ticket(0),
+            give_up_at: Timestamp::MAX,
+            wanted,
+            before,
+            trouble_since: None,
+            conflict: false,
+            late: false,
+        }
+    }
+
+    /// There is a new token: what callers asked for is done, and an earlier failure is over.
+    pub(crate) fn satisfied(self) -> Self {
+        Self { wanted: false, before: None, ..self }
+    }
+}
+
+impl Stage {
+    pub(crate) fn is_refreshing(&self) -> bool {
+        match self {
+            Self::Refreshing(_) => true,
+            Self::Idle | Self::Failed(_) => false,
+        }
+    }
+
+    /// Takes the run out, if there is one and it is such a one. Whoever takes it puts the stage right again.
+    pub(crate) fn take_run_if(&mut self, wanted: impl FnOnce(&Run) -> bool) -> Option<Run> {
+        match mem::replace(self, Self::Idle) {
+            Self::Refreshing(run) if wanted(&run) => Some(run),
+            other @ (Self::Idle | Self::Refreshing(_) | Self::Failed(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the failure out, if there is one.
+    pub(crate) fn take_failure(&mut self) -> Option<Failed> {
+        match *self {
+            Self::Failed(failed) => {
+                *self = Self::Idle;
+                Some(failed)
+            }
+            Self::Idle | Self::Refreshing(_) => None,
+        }
+    }
+
+    /// Lets the next demand start a run, if this is the failure.
+    pub(crate) fn look_again_if(&mut self, kind: FailureKind, now: Timestamp) {
+        if let Self::Failed(failed) = self
+            && failed.failure.kind == kind
+        {
+            failed.look_at = now;
+        }
+    }
+}

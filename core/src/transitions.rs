@@ -1,0 +1,716 @@
+//! Every transition of the machine: the only file that writes its stage.
+//!
+//! A run is load, claim, exchange, save. Each step takes the [`Run`] by value and hands it on with the next effect, or
+//! ends it with [`finish`](Machine::finish) or [`fail`](Machine::fail), so that no run can be forgotten.
+
+use alloc::sync::Arc;
+use core::mem;
+
+use crate::{
+    Acquire, AmbiguousPolicy, Body, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind,
+    Generation, Grant, Machine, Notice, Origin, Persistence, Record, Retry, Secret, SessionId, Snapshot,
+    StoreError, Stored, Ticket, Timestamp, TokenId, Version,
+    pending::{Next, Pending},
+    protocol::{Decision, Lineage, Need, Unsaved, View},
+    run::{Current, Failed, Presentation, Purpose, Run, Stage, Step},
+};
+
+/// How many exchanges that the watchdog gave up, or whose session ended, are remembered.
+const REMEMBERED: usize = 64;
+
+/// Demands.
+impl Machine {
+    pub(crate) fn demand(&mut self, now: Timestamp) -> Acquire {
+        if let Some(snapshot) = self.usable(now) {
+            if !snapshot.is_fresh(now) {
+                self.want(now);
+            }
+            return Acquire::Ready(snapshot);
+        }
+        if self.pending.as_ref().is_some_and(Pending::is_sign_out) {
+            return Acquire::Failed(Failure::never(FailureKind::SignedOut));
+        }
+        self.want(now);
+        match &self.stage {
+            Stage::Refreshing(_) => match self.waiters.join(self.config.max_waiters) {
+                Some(waiter) => Acquire::Wait(waiter),
+                None => Acquire::Failed(Failure::at(FailureKind::QueueFull, now)),
+            },
+            Stage::Failed(failed) => Acquire::Failed(failed.failure),
+            Stage::Idle => match self.usable(now) {
+                Some(snapshot) => Acquire::Ready(snapshot),
+                None => Acquire::Failed(Failure::never(FailureKind::NoCredentials)),
+            },
+        }
+    }
+
+    pub(crate) fn want(&mut self, now: Timestamp) {
+        match &mut self.stage {
+            Stage::Refreshing(run) => run.wanted = true,
+            Stage::Failed(failed) if now < failed.look_at => {}
+            Stage::Idle | Stage::Failed(_) => self.begin(true, now),
+        }
+    }
+
+    pub(crate) fn usable(&self, now: Timestamp) -> Option<Arc<Snapshot>> {
+        self.current().filter(|snapshot| snapshot.is_usable(now)).cloned()
+    }
+
+    pub(crate) fn need(&self, run: &Run, now: Timestamp) -> Need {
+        match self.current().filter(|snapshot| snapshot.is_usable(now)) {
+            _ if !run.wanted => Need::Nothing,
+            Some(snapshot) if snapshot.is_fresh(now) => Need::Nothing,
+            Some(_) => Need::Soon,
+            None => Need::Now,
+        }
+    }
+
+    /// What every call with a time begins with. Returns the time, clamped.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.now = self.now.max(now);
+        let now = self.now;
+        if let Some(run) = self.stage.take_run_if(|run| run.give_up_at <= now) {
+            if let Step::Exchange(presentation) = &run.step {
+                self.remember(run.ticket, presentation.clone());
+            }
+            self.on_abandoned(run, now);
+        }
+        if let Stage::Failed(Failed { failure: Failure { retry: Retry::At(until), .. }, .. }) = self.stage
+            && until <= now
+        {
+            self.stage = Stage::Idle;
+        }
+        if self.owes() && self.settle_at <= now && !self.stage.is_refreshing() {
+            self.begin(false, now);
+        }
+        now
+    }
+}
+
+/// The run: load, claim, exchange, save. Each step takes the run and hands it on, or ends it.
+impl Machine {
+    pub(crate) fn begin(&mut self, wanted: bool, now: Timestamp) {
+        let run = Run::new(wanted, self.stage.take_failure());
+        match self.config.persistence {
+            Persistence::Memory => self.proceed(run, now),
+            Persistence::Shared => self.load(run, now),
+        }
+    }
+
+    /// The effect that is out came to an end, and the answer fits it.
+    pub(crate) fn complete(&mut self, event: Event) {
+        let now = self.now;
+        let Some(run) = self.stage.take_run_if(|_| true) else { return };
+        match event {
+            Event::Loaded { result, .. } => self.on_loaded(run, result, now),
+            Event::Committed { result, .. } => self.on_committed(run, result, now),
+            Event::Exchanged { sent_at, result, .. } => self.on_exchanged(run, sent_at, result, now),
+            Event::Abandoned { .. } => self.on_abandoned(run, now),
+        }
+    }
+
+    pub(crate) fn load(&mut self, run: Run, not_before: Timestamp) {
+        let ticket = self.ticket();
+        let give_up_at = not_before.max(self.now).after(self.config.exchange_limit).after(Config::SLACK);
+        self.stage = Stage::Refreshing(Run { step: Step::Load, ticket, give_up_at, ..run });
+        self.outbox.run(Effect::Load { ticket, not_before });
+    }
+
+    pub(crate) fn load_later(&mut self, run: Run, now: Timestamp) {
+        let pause = self.watch.next_pause(&mut self.rng);
+        self.load(run, now.after(pause));
+    }
+
+    pub(crate) fn on_loaded(&mut self, run: Run, result: Result<Stored, StoreError>, now: Timestamp) {
+        match result {
+            // A load may be stale; a decision that no commit would check must not be taken on it (rule 12).
+            Ok(stored) if stored.version < self.known.version => self.store_trouble(run, now),
+            Ok(stored) => {
+                self.watch.saw(stored.version, now);
+                let mine = stored.record.as_ref().is_some_and(|record| record.is_held_by(self.me));
+                // An unanswered claim may land as long as the version is the one that it was issued over.
+                self.claimed = self.claimed.filter(|over| mine || stored.version <= *over);
+                self.known = stored;
+                self.proceed(run, now);
+            }
+            Err(StoreError) if self.unsaved.as_ref().is_some_and(|unsaved| !unsaved.installed) => {
+                self.store_trouble(run, now);
+            }
+            Err(StoreError) => self.fail(run, store_failure(now), now),
+        }
+    }
+
+    /// Decides about the record that was just read or written, and acts.
+    pub(crate) fn proceed(&mut self, run: Run, now: Timestamp) {
+        let record = self.known.record.clone();
+        if let Some(pending) = &mut self.pending {
+            let sign_out = pending.is_sign_out();
+            match pending.next(record.as_ref()) {
+                Next::Commit(record) => return self.commit(run, Purpose::Establish, record, now),
+                Next::Superseded | Next::Done if sign_out => return self.signed_out(run, now),
+                Next::Superseded => return self.ended(run, FailureKind::SessionEnded, now),
+                Next::Done => self.pending = None,
+            }
+        }
+        let view = View {
+            config: &self.config,
+            now,
+            me: self.me,
+            need: self.need(&run, now),
+            session: self.session,
+            serial: self.current.as_ref().map_or(0, |current| current.serial),
+            lineage: self.lineage,
+            unsaved: self.unsaved.as_ref(),
+            credit: self.watch.credit(),
+            claimed: self.claimed.is_some(),
+        };
+        match (view.decide(record.as_ref()), record) {
+            (Decision::Ended(kind), _) => self.ended(run, kind, now),
+            (Decision::Claim { n, latest }, record) => self.claim(run, record, n, latest, now),
+            (Decision::Save, Some(record)) => {
+                let Some(unsaved) = &self.unsaved else { return self.finish(run, now) };
+                let renewed = record.renewed(unsaved, self.me);
+                self.commit(run, Purpose::Save, renewed, now);
+            }
+            (Decision::Saved, Some(record)) => self.saved(run, &record, now),
+            (Decision::Supersede, Some(_)) => self.supersede(run, now),
+            (Decision::Adopt, Some(record)) => self.adopt(run, &record, now),
+            (Decision::Release, Some(record)) => {
+                let released = record.released(self.me, self.lineage.sent);
+                self.commit(run, Purpose::Release(None), released, now);
+            }
+            (Decision::Mark, Some(record)) => self.commit(run, Purpose::Mark, record.marked(self.me), now),
+            (Decision::Watch, _) => self.load_later(run, now),
+            (Decision::Fail(kind), _) => self.stop(run, self.refusal(kind, now), now),
+            (
+                Decision::Rest
+                | Decision::Save
+                | Decision::Saved
+                | Decision::Supersede
+                | Decision::Adopt
+                | Decision::Release
+                | Decision::Mark,
+                _,
+            ) => self.finish(run, now),
+        }
+    }
+
+    pub(crate) fn adopt(&mut self, run: Run, record: &Record, now: Timestamp) {
+        self.session = Some(record.session);
+        let usable = self.install(record, Origin::Adoption, now);
+        let run = if usable { run.satisfied() } else { run };
+        self.proceed(run, now);
+    }
+
+    pub(crate) fn claim(
+        &mut self,
+        run: Run,
+        record: Option<Record>,
+        n: u32,
+        latest: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Err(failure) = self.pacing.gate(&self.config, now) {
+            return self.stop(run, failure, now);
+        }
+        let record = record.unwrap_or_else(|| Record::vacant(SessionId(self.rng.next())));
+        if record.holder.is_some() && !record.is_held_by(self.me) {
+            self.outbox.notify(Notice::TakenOver);
+        }
+        // The sender's own limit counts from here, not from the commit's answer (rule 4).
+        let limit = match self.config.persistence {
+            Persistence::Memory => self.config.exchange_limit,
+            Persistence::Shared => self.config.send_limit,
+        };
+        let send_by = now.after(limit).min(latest);
+        self.claimed = Some(self.known.version);
+        let claimed = record.claimed(self.me, self.config.term(), n, now);
+        self.commit(run, Purpose::Claim { n, send_by }, claimed, now);
+    }
+
+    pub(crate) fn commit(&mut self, run: Run, purpose: Purpose, record: Record, now: Timestamp) {
+        match self.config.persistence {
+            Persistence::Memory => {
+                self.known.record = Some(record);
+                self.written(run, purpose, now);
+            }
+            Persistence::Shared => {
+                let ticket = self.ticket();
+                let give_up_at = now.after(self.config.exchange_limit).after(Config::SLACK);
+                let step = Step::Commit { purpose, record: record.clone() };
+                self.stage = Stage::Refreshing(Run { step, ticket, give_up_at, ..run });
+                self.outbox.run(Effect::Commit { ticket, expected: self.known.version, record });
+            }
+        }
+    }
+
+    pub(crate) fn on_committed(
+        &mut self,
+        mut run: Run,
+        result: Result<Version, CommitError>,
+        now: Timestamp,
+    ) {
+        let Step::Commit { purpose, record } = mem::replace(&mut run.step, Step::Load) else {
+            return self.finish(run, now);
+        };
+        match (result, purpose) {
+            (Ok(version), purpose) => {
+                self.known = Stored { version, record: Some(record) };
+                self.watch.saw(version, now);
+                self.written(run, purpose, now);
+            }
+            // A claim that cannot be given back now is owed to the store.
+            (Err(_), Purpose::Release(failure)) => self.released(run, failure, now),
+            // An unanswered commit proves nothing: load and look (rule 1).
+            (Err(CommitError::Conflict), _) if !mem::replace(&mut run.conflict, true) => self.load(run, now),
+            (Err(CommitError::Conflict), _) => self.load_later(run, now),
+            (Err(CommitError::Unavailable), purpose) => {
+                if let (Purpose::Establish, Some(pending)) = (purpose, &mut self.pending) {
+                    pending.unanswered();
+                }
+                self.store_trouble(run, now);
+            }
+        }
+    }
+
+    pub(crate) fn written(&mut self, run: Run, purpose: Purpose, now: Timestamp) {
+        match purpose {
+            // Nothing is exchanged while a grant is in hand, nor when it is too late to send.
+            Purpose::Claim { send_by, .. } if self.unsaved.is_some() || now > send_by => {
+                self.proceed(run, now);
+            }
+            Purpose::Claim { n, send_by } => self.exchange(run, n, send_by, now),
+            Purpose::Save => match self.known.record.clone() {
+                Some(record) => self.saved(run, &record, now),
+                None => self.finish(run, now),
+            },
+            Purpose::Mark => {
+                self.claimed = None;
+                let kind = self.lineage.verdict.unwrap_or(FailureKind::Refused);
+                self.fail(run, Failure::never(kind), now);
+            }
+            Purpose::Release(failure) => {
+                self.claimed = None;
+                self.released(run, failure, now);
+            }
+            Purpose::Establish => self.proceed(run, now),
+        }
+    }
+
+    pub(crate) fn exchange(&mut self, run: Run, n: u32, send_by: Timestamp, now: Timestamp) {
+        let ticket = self.ticket();
+        let Some(record) = &self.known.record else { return self.finish(run, now) };
+        self.session = Some(record.session);
+        let presentation = Presentation {
+            epoch: self.epoch,
+            serial: record.serial,
+            spent: record.grant().cloned(),
+            n,
+            started: now,
+            send_by,
+        };
+        if self.lineage.serial != record.serial {
+            self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
+        }
+        let refresh = record.grant().and_then(Grant::refresh_token).cloned();
+        let limit = self.config.exchange_limit;
+        let give_up_at = send_by.after(limit).after(Config::SLACK);
+        self.pacing.started(now);
+        self.outbox.notify(Notice::ExchangeStarted { epoch: self.epoch, presentation: n });
+        self.outbox.run(Effect::Exchange { ticket, refresh, send_by, limit });
+        let step = Step::Exchange(presentation);
+        self.stage = Stage::Refreshing(Run { step, ticket, give_up_at, ..run });
+    }
+
+    pub(crate) fn on_exchanged(
+        &mut self,
+        mut run: Run,
+        sent_at: Timestamp,
+        result: Result<Grant, ExchangeError>,
+        now: Timestamp,
+    ) {
+        let Step::Exchange(presentation) = mem::replace(&mut run.step, Step::Load) else {
+            return self.finish(run, now);
+        };
+        let took = now.since(presentation.started);
+        self.outbox.notify(Notice::ExchangeEnded {
+            epoch: presentation.epoch,
+            error: result.as_ref().err().copied(),
+            took,
+        });
+        let error = match result {
+            Ok(grant) => {
+                self.hold(&presentation, grant, sent_at, now);
+                return self.proceed(run, now);
+            }
+            Err(error) => error,
+        };
+        let certain = self.config.ambiguous == AmbiguousPolicy::NonRotating;
+        let unsent = presentation.n.saturating_sub(1);
+        match error {
+            ExchangeError::Permanent => {
+                self.refused(&presentation);
+                self.proceed(run, now);
+            }
+            ExchangeError::Ambiguous if !certain => {
+                self.lineage.sent = presentation.n;
+                self.on_ambiguous(run, presentation.n, now);
+            }
+            ExchangeError::NotSent if now > presentation.send_by && !mem::replace(&mut run.late, true) => {
+                self.lineage.sent = unsent;
+                self.reconsider(run, now);
+            }
+            ExchangeError::NotSent
+            | ExchangeError::Ambiguous
+            | ExchangeError::Transient { .. }
+            | ExchangeError::Unexplained
+            | ExchangeError::Interaction
+            | ExchangeError::Misconfigured => {
+                self.lineage.sent = unsent;
+                let failure = self.answered(error, now);
+                self.stop(run, failure, now);
+            }
+        }
+    }
+
+    /// The server answered, or nothing was sent: this presentation does not count.
+    pub(crate) fn answered(&mut self, error: ExchangeError, now: Timestamp) -> Failure {
+        let Self { pacing, config, rng, lineage, .. } = self;
+        match error {
+            ExchangeError::Transient { retry_after } => {
+                pacing.back_off(FailureKind::Transient, retry_after, config, rng, now)
+            }
+            ExchangeError::Unexplained => pacing.unexplained(config, rng, now),
+            ExchangeError::Interaction => {
+                lineage.verdict = Some(FailureKind::Interaction);
+                Failure::never(FailureKind::Interaction)
+            }
+            ExchangeError::Misconfigured => {
+                pacing.hold(FailureKind::Misconfigured, now.after(config.cool_down))
+            }
+            ExchangeError::NotSent | ExchangeError::Ambiguous | ExchangeError::Permanent => {
+                pacing.back_off(FailureKind::Transient, None, config, rng, now)
+            }
+        }
+    }
+
+    pub(crate) fn on_ambiguous(&mut self, run: Run, n: u32, now: Timestamp) {
+        let prompt = match self.config.ambiguous {
+            AmbiguousPolicy::Once { .. } | AmbiguousPolicy::UntilUsed => n == 1,
+            AmbiguousPolicy::NonRotating | AmbiguousPolicy::Never { .. } => false,
+        };
+        if prompt {
+            return self.reconsider(run, now);
+        }
+        let Self { pacing, config, rng, .. } = self;
+        let mut failure = pacing.back_off(FailureKind::Uncertain, None, config, rng, now);
+        if !config.ambiguous.last_resort() {
+            failure.retry = Retry::Never;
+        }
+        self.stop(run, failure, now);
+    }
+
+    /// Before a refresh token is presented again the store is read again (RETRY-03).
+    pub(crate) fn reconsider(&mut self, run: Run, now: Timestamp) {
+        match self.config.persistence {
+            Persistence::Memory => self.proceed(run, now),
+            Persistence::Shared => self.load(run, now),
+        }
+    }
+
+    /// Nobody will answer this effect any more: takes the worst answer that it can have.
+    pub(crate) fn on_abandoned(&mut self, run: Run, now: Timestamp) {
+        match &run.step {
+            Step::Load => self.on_loaded(run, Err(StoreError), now),
+            Step::Commit { .. } => self.on_committed(run, Err(CommitError::Unavailable), now),
+            Step::Exchange(presentation) => {
+                let sent_at = presentation.started;
+                self.on_exchanged(run, sent_at, Err(ExchangeError::Ambiguous), now);
+            }
+        }
+    }
+
+    /// The answer to an exchange that was given up or orphaned.
+    pub(crate) fn on_late(
+        &mut self,
+        presentation: Presentation,
+        sent_at: Timestamp,
+        result: Result<Grant, ExchangeError>,
+        now: Timestamp,
+    ) {
+        match result {
+            Ok(grant) if presentation.epoch < self.epoch => {
+                self.outbox.notify(Notice::Orphaned);
+                self.revoke(grant.refresh_token());
+            }
+            Ok(grant) => {
+                self.hold(&presentation, grant, sent_at, now);
+                if !self.stage.is_refreshing() {
+                    self.begin(false, now);
+                }
+            }
+            Err(ExchangeError::Permanent) if presentation.epoch == self.epoch => self.refused(&presentation),
+            Err(_) => {}
+        }
+    }
+
+    /// Takes a grant in hand. Of two successors of one refresh token the later one counts (rule 7).
+    pub(crate) fn hold(
+        &mut self,
+        presentation: &Presentation,
+        grant: Grant,
+        sent_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if self.unsaved.as_ref().is_some_and(|unsaved| unsaved.n > presentation.n) {
+            return;
+        }
+        let grant = match &presentation.spent {
+            Some(spent) => spent.renewed_by(grant),
+            None => grant,
+        };
+        self.unsaved = Some(Unsaved {
+            grant,
+            obtained_at: sent_at.clamp(presentation.started, now),
+            spent: presentation.serial,
+            n: presentation.n,
+            installed: false,
+        });
+    }
+
+    pub(crate) fn refused(&mut self, presentation: &Presentation) {
+        if self.lineage.serial == presentation.serial {
+            let again = presentation.n > 1;
+            let kind = if again { FailureKind::RefusedAfterAmbiguity } else { FailureKind::Refused };
+            self.lineage.verdict = Some(kind);
+            self.lineage.forgiven = false;
+        }
+    }
+
+    /// Granted means saved (I-16).
+    pub(crate) fn saved(&mut self, run: Run, record: &Record, now: Timestamp) {
+        self.claimed = None;
+        self.pacing.succeeded();
+        let installed = self.unsaved.take().is_some_and(|unsaved| unsaved.installed);
+        if !installed {
+            self.install(record, Origin::Exchange, now);
+            return self.proceed(run.satisfied(), now);
+        }
+        self.outbox.notify(Notice::Saved);
+        if let Some(current) = &mut self.current {
+            current.serial = record.serial;
+            self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
+        }
+        self.proceed(Run { before: None, ..run }, now);
+    }
+
+    /// Another process stored something newer than the grant in hand, and possibly newer than what callers have of it.
+    pub(crate) fn supersede(&mut self, run: Run, now: Timestamp) {
+        if let (Some(Unsaved { spent, installed: true, .. }), Some(current)) =
+            (self.unsaved.take(), &mut self.current)
+        {
+            current.serial = spent;
+        }
+        self.outbox.notify(Notice::Superseded);
+        self.proceed(run, now);
+    }
+
+    /// The store failed in the middle of a run. Looks again for a while; then goes on with the grant in hand, or fails.
+    pub(crate) fn store_trouble(&mut self, mut run: Run, now: Timestamp) {
+        let since = *run.trouble_since.get_or_insert(now);
+        if now.since(since) < self.config.save_limit {
+            return self.load_later(run, now);
+        }
+        let Some(unsaved) = self.unsaved.as_mut().filter(|unsaved| !unsaved.installed) else {
+            return self.fail(run, store_failure(now), now);
+        };
+        unsaved.installed = true;
+        let body = Body::Grant { grant: unsaved.grant.clone(), obtained_at: unsaved.obtained_at };
+        let serial = unsaved.spent.saturating_add(1);
+        let session = self.session.unwrap_or(SessionId(0));
+        self.outbox.notify(Notice::SaveDelayed);
+        self.pacing.succeeded();
+        self.install(&Record { serial, body, ..Record::vacant(session) }, Origin::Exchange, now);
+        self.finish(run.satisfied(), now);
+    }
+
+    /// Ends a run with a failure, but gives back the claim first, and never drops a grant in hand.
+    pub(crate) fn stop(&mut self, run: Run, failure: Failure, now: Timestamp) {
+        if self.unsaved.is_some() {
+            return self.proceed(run, now);
+        }
+        match self.known.record.clone() {
+            Some(record) if record.is_held_by(self.me) => {
+                let released = record.released(self.me, self.lineage.sent);
+                self.commit(run, Purpose::Release(Some(failure)), released, now);
+            }
+            Some(_) | None => self.fail(run, failure, now),
+        }
+    }
+
+    pub(crate) fn released(&mut self, run: Run, failure: Option<Failure>, now: Timestamp) {
+        match failure {
+            Some(failure) => self.fail(run, failure, now),
+            None => self.finish(run, now),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, run: Run, failure: Failure, now: Timestamp) {
+        self.settle_at = now.after(Config::LOOK_AGAIN);
+        if !run.wanted {
+            // Nobody asked, so nobody is told; what was true before the run still is.
+            self.stage = run.before.map_or(Stage::Idle, Stage::Failed);
+            return;
+        }
+        let waiters = self.waiters.detach();
+        self.outbox.notify(Notice::RefreshFailed { failure, released: waiters.len() });
+        if failure.kind.loses_session() {
+            self.announce_loss(failure.kind);
+        }
+        self.close(failure, now);
+        self.outbox.resolve(waiters, Err(failure));
+    }
+
+    pub(crate) fn finish(&mut self, run: Run, now: Timestamp) {
+        self.settle_at = now.after(Config::LOOK_AGAIN);
+        self.stage = run.before.map_or(Stage::Idle, Stage::Failed);
+        let waiters = self.waiters.detach();
+        let outcome = self.usable(now).ok_or(Failure::at(FailureKind::Transient, now));
+        self.outbox.resolve(waiters, outcome);
+    }
+}
+
+/// Epochs, tokens, and what is owed.
+impl Machine {
+    /// Makes the token of a record the current one, and serves it: to those who wait, in the same step.
+    /// Whether it can be used; an adopted token that cannot is known, but not served.
+    pub(crate) fn install(&mut self, record: &Record, origin: Origin, now: Timestamp) -> bool {
+        let Body::Grant { grant, obtained_at } = &record.body else { return false };
+        self.generation.0 = self.generation.0.saturating_add(1);
+        let id = TokenId { epoch: self.epoch, generation: self.generation };
+        let snapshot = Arc::new(Snapshot::new(id, grant, *obtained_at, &self.config, &mut self.rng, now));
+        let serve = origin != Origin::Adoption || snapshot.is_usable(now);
+        let fresh = origin != Origin::SignIn;
+        if self.current.as_ref().is_some_and(|current| !current.refused) {
+            // The last one served its time, so the row of fruitless ones is broken.
+            self.pacing.accepted();
+        }
+        self.current =
+            Some(Current { snapshot: snapshot.clone(), serial: record.serial, refused: false, fresh });
+        self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
+        if serve {
+            let waiters = self.waiters.detach();
+            self.outbox.publish(Some(snapshot.clone()));
+            self.outbox.notify(Notice::Installed { id, origin, released: waiters.len() });
+            self.outbox.resolve(waiters, Ok(snapshot));
+        }
+        serve
+    }
+
+    /// Forgets everything about this identity and fails everybody who waits for it (SESS-01). An exchange in flight is
+    /// orphaned; a grant in hand is revoked, since its session is over.
+    pub(crate) fn end_epoch(&mut self) {
+        if let Some(Run { step: Step::Exchange(presentation), ticket, .. }) = self.stage.take_run_if(|_| true)
+        {
+            self.remember(ticket, presentation);
+        }
+        if let Some(unsaved) = self.unsaved.take() {
+            self.outbox.notify(Notice::Orphaned);
+            self.revoke(unsaved.grant.refresh_token());
+        }
+        self.stage = Stage::Idle;
+        self.epoch.0 = self.epoch.0.saturating_add(1);
+        self.generation = Generation::default();
+        self.session = None;
+        self.known.record = None;
+        self.current = None;
+        self.lineage = Lineage::default();
+        self.lost = false;
+        self.pending = None;
+        self.claimed = None;
+        self.outbox.publish(None);
+        let waiters = self.waiters.detach();
+        self.outbox.resolve(waiters, Err(Failure::never(FailureKind::SessionEnded)));
+    }
+
+    /// Another process ended this identity, or replaced it by another one, which is then adopted.
+    pub(crate) fn ended(&mut self, run: Run, kind: FailureKind, now: Timestamp) {
+        self.announce_loss(kind);
+        let record = self.known.record.clone();
+        self.end_epoch();
+        drop(run);
+        match record {
+            Some(record) if record.body != Body::SignedOut => {
+                self.known.record = Some(record.clone());
+                self.session = Some(record.session);
+                self.install(&record, Origin::Adoption, now);
+            }
+            Some(_) | None => self.close(Failure::never(kind), now),
+        }
+    }
+
+    /// The tombstone is written, or there was nothing to bury.
+    pub(crate) fn signed_out(&mut self, run: Run, now: Timestamp) {
+        let pending = self.pending.take();
+        self.revoke(pending.as_ref().and_then(Pending::newest));
+        self.finish(run, now);
+    }
+
+    pub(crate) fn revoke(&mut self, refresh: Option<&Secret>) {
+        if let Some(refresh) = refresh {
+            self.outbox.run(Effect::Revoke { refresh: refresh.clone() });
+        }
+    }
+
+    pub(crate) fn remember(&mut self, ticket: Ticket, presentation: Presentation) {
+        self.given_up.insert(ticket, presentation);
+        if self.given_up.len() > REMEMBERED {
+            self.given_up.pop_first();
+        }
+    }
+
+    /// Says once in an epoch that its session is lost (OBS-03).
+    pub(crate) fn announce_loss(&mut self, kind: FailureKind) {
+        if !mem::replace(&mut self.lost, true) {
+            self.outbox.notify(Notice::SessionLost { epoch: self.epoch, kind });
+        }
+    }
+
+    /// The failure behind a decision that says no.
+    pub(crate) fn refusal(&self, kind: FailureKind, now: Timestamp) -> Failure {
+        if kind == FailureKind::Uncertain && self.config.ambiguous.last_resort() {
+            return Failure::at(kind, now.after(Config::LOOK_AGAIN));
+        }
+        Failure::never(kind)
+    }
+
+    /// Enters the failed state. A final failure is looked past only where another process may have signed in, or saved
+    /// late (rule 9).
+    pub(crate) fn close(&mut self, failure: Failure, now: Timestamp) {
+        let look_at = match (failure.retry, self.config.persistence) {
+            (Retry::At(instant), _) => instant,
+            (Retry::Never, Persistence::Memory) => Timestamp::MAX,
+            (Retry::Never, Persistence::Shared) => now.after(Config::LOOK_AGAIN),
+        };
+        self.stage = Stage::Failed(Failed { failure, look_at });
+    }
+
+    /// Leaves the failed state.
+    pub(crate) fn reopen(&mut self) {
+        self.stage.take_failure();
+    }
+
+    pub(crate) fn owes(&self) -> bool {
+        self.config.persistence == Persistence::Shared
+            && (self.unsaved.is_some() || self.pending.is_some() || self.claimed.is_some())
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        Ticket(self.last_ticket)
+    }
+}
+
+fn store_failure(now: Timestamp) -> Failure {
+    Failure::at(FailureKind::StoreUnavailable, now.after(Config::LOOK_AGAIN))
+}
