@@ -37,9 +37,11 @@ pub struct Config {
     pub exchange_limit: Duration,
     /// M: how long a run retries to save a grant before it goes on with it in memory. Default: 2 s.
     pub save_limit: Duration,
-    /// S: how late the first byte may leave after the claim was issued. Default: 2 s.
+    /// S: how late the first byte may leave after a run decided to send it, so also how long connecting may take.
+    /// With a shared store it counts from the issue of the claim. Default: 2 s.
     pub send_limit: Duration,
-    /// σ: how far the clocks of two machines may differ. Default: 2 s.
+    /// σ: how far the clocks of two machines may differ. Default: 2 s. A wrong clock beyond that costs at most one
+    /// replay or one missed retry, never a stolen claim.
     pub skew: Duration,
     /// First and greatest delay after failures; doubled with each, then drawn from `[0, delay]` (RETRY-04).
     /// Default: 0.5 s and 60 s.

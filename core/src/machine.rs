@@ -7,7 +7,7 @@ use crate::{
     Timestamp, TokenId, Version, WaiterId,
     outbox::Outbox,
     pacing::Pacing,
-    pending::{Attempt, Pending},
+    pending::Pending,
     protocol::{Lineage, Unsaved},
     rng::Rng,
     run::{Current, Presentation, Stage, Step},
@@ -164,6 +164,7 @@ impl Machine {
     /// the credential is written as soon as possible, over whatever is there.
     pub fn sign_in(&mut self, grant: Grant, now: Timestamp) {
         let now = self.advance(now);
+        let before = self.session;
         self.end_epoch();
         let session = SessionId(self.rng.next());
         let record = Record::signed_in(session, grant, now);
@@ -173,7 +174,7 @@ impl Machine {
         match self.config.persistence {
             Persistence::Memory => self.known.record = Some(record),
             Persistence::Shared => {
-                self.pending = Some(Pending::SignIn { record, attempt: Attempt::default() });
+                self.pending = Some(Pending::sign_in(record, before));
                 self.begin(false, now);
             }
         }
@@ -186,6 +187,10 @@ impl Machine {
     /// meanwhile. The newest refresh token is revoked after that (SESS-05).
     pub fn sign_out(&mut self, now: Timestamp) {
         let now = self.advance(now);
+        // What is being written now will never be answered to anybody.
+        if let Some(pending) = self.pending.as_mut().filter(|_| self.stage.is_establishing()) {
+            pending.unanswered();
+        }
         let pending = Pending::sign_out(self.pending.take(), self.session, self.known.record.as_ref());
         self.end_epoch();
         self.close(Failure::never(FailureKind::SignedOut), now);

@@ -15,6 +15,8 @@ pub(crate) enum Pending {
 /// What is known of the attempts to write a new session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attempt {
+    /// The identity that this process had before. Its own sign-in may land late; that supersedes nothing.
+    before: Option<SessionId>,
     /// The session that stood there when it was last tried.
     over: Option<SessionId>,
     /// Whether a commit had no answer: it may have been written, or land later (rule 11).
@@ -33,6 +35,10 @@ pub(crate) enum Next {
 }
 
 impl Pending {
+    pub(crate) fn sign_in(record: Record, before: Option<SessionId>) -> Self {
+        Self::SignIn { record, attempt: Attempt { before, ..Attempt::default() } }
+    }
+
     pub(crate) fn is_sign_out(&self) -> bool {
         match self {
             Self::SignIn { .. } => false,
@@ -103,7 +109,7 @@ impl Attempt {
     /// A new session goes over whatever is there, but not over one that may have replaced it (rule 11).
     fn again(&mut self, found: Option<&Record>, record: impl FnOnce() -> Record) -> Next {
         let found = found.map(|found| found.session);
-        if self.unanswered && self.over != found {
+        if self.unanswered && self.over != found && self.before != found {
             return Next::Superseded;
         }
         self.over = found;

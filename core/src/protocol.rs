@@ -162,10 +162,18 @@ impl View<'_> {
                 (self.credit >= term && !patient).then_some(next)
             }
             // After a contested save the new refresh token rests for one term (rule 7).
-            None if record.presented == 0 && record.contested && self.credit < self.config.term() => None,
+            None if record.presented == 0 && record.contested && self.credit < self.rest() => None,
             // The application asked to try a refused one once more: as if never presented.
             None if record.refused => Some(1),
             None => Some(next),
+        }
+    }
+
+    /// For how long a refresh token rests after a contested save. Alone, there is nobody to wait for.
+    fn rest(&self) -> Duration {
+        match self.config.persistence {
+            Persistence::Memory => Duration::ZERO,
+            Persistence::Shared => self.config.term(),
         }
     }
 
@@ -186,13 +194,10 @@ impl View<'_> {
 
     /// A prompt presentation has to be over inside the server's window, which counts from the first one.
     fn prompt(&self, first_at: Timestamp, window: Duration) -> Option<Timestamp> {
-        let (lead, skew) = match self.config.persistence {
-            Persistence::Memory => (Duration::ZERO, Duration::ZERO),
-            Persistence::Shared => (self.config.send_limit, self.config.skew),
-        };
-        let latest = first_at.after(window).before(self.config.exchange_limit.saturating_add(skew));
+        let Config { exchange_limit, send_limit, skew, .. } = *self.config;
+        let latest = first_at.after(window).before(exchange_limit.saturating_add(skew));
         let plausible = first_at <= self.now.after(skew);
-        (plausible && self.now.after(lead) <= latest).then_some(latest)
+        (plausible && self.now.after(send_limit) <= latest).then_some(latest)
     }
 }
 

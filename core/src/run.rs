@@ -111,6 +111,11 @@ impl Stage {
         }
     }
 
+    /// Whether a sign-in or a sign-out is being written.
+    pub(crate) fn is_establishing(&self) -> bool {
+        matches!(self, Self::Refreshing(Run { step: Step::Commit { purpose: Purpose::Establish, .. }, .. }))
+    }
+
     /// Takes the run out, if there is one and it is such a one. Whoever takes it puts the stage right again.
     pub(crate) fn take_run_if(&mut self, wanted: impl FnOnce(&Run) -> bool) -> Option<Run> {
         match mem::replace(self, Self::Idle) {

@@ -218,11 +218,7 @@ impl Machine {
             self.outbox.notify(Notice::TakenOver);
         }
         // The sender's own limit counts from here, not from the commit's answer (rule 4).
-        let limit = match self.config.persistence {
-            Persistence::Memory => self.config.exchange_limit,
-            Persistence::Shared => self.config.send_limit,
-        };
-        let send_by = now.after(limit).min(latest);
+        let send_by = now.after(self.config.send_limit).min(latest);
         self.claimed = Some(self.known.version);
         let claimed = record.claimed(self.me, self.config.term(), n, now);
         self.commit(run, Purpose::Claim { n, send_by }, claimed, now);
@@ -462,7 +458,8 @@ impl Machine {
         sent_at: Timestamp,
         now: Timestamp,
     ) {
-        if self.unsaved.as_ref().is_some_and(|unsaved| unsaved.n > presentation.n) {
+        let newer = |unsaved: &Unsaved| (unsaved.spent, unsaved.n) > (presentation.serial, presentation.n);
+        if self.unsaved.as_ref().is_some_and(newer) {
             return;
         }
         let grant = match &presentation.spent {

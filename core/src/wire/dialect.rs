@@ -1,0 +1,105 @@
+use alloc::string::String;
+
+use crate::{
+    ExchangeError, Grant, Secret, Timestamp, TokenType,
+    wire::{
+        ErrorReply, Reply,
+        classify::{Endpoint, classify},
+        expires_in,
+        json::{Object, Unusable, unquote},
+    },
+};
+
+/// How many further members of an answer are kept, and how long they may be together, in bytes.
+const MAX_EXTRA_MEMBERS: usize = 32;
+const MAX_EXTRA_BYTES: usize = 64 * 1024;
+
+/// How one kind of endpoint says what it has to say.
+pub(super) struct Dialect<'a> {
+    /// Where the access token stands: a dotted path.
+    pub(super) access_token: &'a str,
+    /// Where the refresh token stands.
+    pub(super) refresh_token: &'a str,
+    /// Where the lifetime stands.
+    pub(super) expires_in: &'a str,
+    /// Whether the answer has to name the type of the token.
+    pub(super) token_type: TokenTypeMember,
+    /// What an error without an explanation means.
+    pub(super) endpoint: Endpoint,
+    /// What the user knows about errors of this endpoint.
+    pub(super) rule: fn(&ErrorReply<'_>) -> Option<ExchangeError>,
+}
+
+/// Whether the answer has to name the type of the token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenTypeMember {
+    /// RFC 6749 §5.1.
+    Required,
+    /// Bearer, if it does not.
+    Optional,
+}
+
+impl Dialect<'_> {
+    pub(super) fn read(&self, reply: &Reply<'_>, now: Timestamp) -> Result<Grant, ExchangeError> {
+        let object = Some(reply.body).filter(|body| body.len() <= super::MAX_BODY).and_then(Object::parse);
+        let error = ErrorReply::new(reply, object.as_ref(), now);
+        if let Some(object) = object.as_ref().filter(|_| error.is_success())
+            && let Ok(grant) = self.grant(object)
+        {
+            return Ok(grant);
+        }
+        Err((self.rule)(&error).unwrap_or_else(|| classify(self.endpoint, &error)))
+    }
+
+    /// A grant, or nothing: a half-understood answer is not used. Its refresh token might be lost that way, but a
+    /// wrong one would be presented otherwise.
+    fn grant(&self, object: &Object<'_>) -> Result<Grant, Unusable> {
+        let access_token = object.text(self.access_token)?.ok_or(Unusable)?;
+        let mut grant = Grant::new(access_token)
+            .map_err(|_| Unusable)?
+            .with_token_type(self.token_type(object)?);
+        // An empty refresh token is no refresh token: the old one stays (XRSP-03).
+        if let Some(refresh_token) = object.text(self.refresh_token)? {
+            grant = grant.with_refresh_token(refresh_token).map_err(|_| Unusable)?;
+        }
+        if let Some(lifetime) = object.find(self.expires_in).ok().flatten().and_then(expires_in::lifetime) {
+            grant = grant.with_lifetime(lifetime);
+        }
+        if let Some(scope) = scope(object) {
+            grant = grant.with_scope(scope);
+        }
+        Ok(self.with_extra(grant, object))
+    }
+
+    /// A type that is not understood makes the answer useless (AUTH-02), whatever it has cost.
+    fn token_type(&self, object: &Object<'_>) -> Result<TokenType, Unusable> {
+        match object.text("token_type")? {
+            Some(name) => TokenType::parse(&name).ok_or(Unusable),
+            None if self.token_type == TokenTypeMember::Optional => Ok(TokenType::Bearer),
+            None => Err(Unusable),
+        }
+    }
+
+    fn with_extra(&self, grant: Grant, object: &Object<'_>) -> Grant {
+        let read = [self.access_token, self.refresh_token, self.expires_in, "token_type", "scope"]
+            .map(|path| path.split('.').next().unwrap_or(path));
+        let mut room = MAX_EXTRA_BYTES;
+        object
+            .members()
+            .filter(|(name, _)| !read.contains(name))
+            .filter(|(name, json)| {
+                let rest = room.checked_sub(name.len().saturating_add(json.len()));
+                room = rest.unwrap_or(room);
+                rest.is_some()
+            })
+            .take(MAX_EXTRA_MEMBERS)
+            .fold(grant, |grant, (name, json)| grant.with_extra(name, Secret::from(json)))
+    }
+}
+
+/// The scope; some servers send a list instead of the text of RFC 6749 §3.3. Anything else says nothing (XRSP-06).
+fn scope(object: &Object<'_>) -> Option<String> {
+    let json = object.find("scope").ok().flatten()?;
+    let scope = unquote(json).or_else(|| Some(serde_json::from_str::<alloc::vec::Vec<String>>(json).ok()?.join(" ")));
+    scope.filter(|scope| !scope.is_empty())
+}
