@@ -117,6 +117,8 @@ mod token;
 mod transitions;
 mod waiters;
 mod watch;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use crate::{
     config::{

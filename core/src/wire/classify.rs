@@ -1,5 +1,5 @@
 use alloc::string::String;
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use crate::{
     ExchangeError, Timestamp,
@@ -20,7 +20,12 @@ pub struct ErrorReply<'a> {
 
 impl<'a> ErrorReply<'a> {
     pub(super) fn new(reply: &Reply<'a>, object: Option<&'a Object<'a>>, now: Timestamp) -> Self {
-        Self { status: reply.status, retry_after: retry_after::read(reply, now), object, is_page: is_page(reply) }
+        Self {
+            status: reply.status,
+            retry_after: retry_after::read(reply, now),
+            object,
+            is_page: is_page(reply),
+        }
     }
 
     /// The status code.
@@ -40,11 +45,6 @@ impl<'a> ErrorReply<'a> {
         Some(unquote(json).unwrap_or_else(|| json.into()))
     }
 
-    /// The rule that knows nothing.
-    pub(super) fn unruled(&self) -> Option<ExchangeError> {
-        None
-    }
-
     /// Whether the answer may hold a grant: some servers say 200 and mean an error (XRSP-02).
     pub(super) fn is_success(&self) -> bool {
         let says_error = self.object.is_some_and(|object| match object.find("error") {
@@ -56,6 +56,13 @@ impl<'a> ErrorReply<'a> {
 
     fn text(&self, path: &str) -> Option<String> {
         self.object?.text(path).ok().flatten()
+    }
+}
+
+/// Shows no member: what a server says in an error may repeat what it was sent (SEC-04).
+impl fmt::Debug for ErrorReply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorReply").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -88,7 +95,9 @@ fn by_code(code: &str, endpoint: Endpoint, error: &ErrorReply<'_>) -> Option<Exc
         }
         // The second is GitHub's.
         "invalid_grant" | "bad_refresh_token" => ExchangeError::Permanent,
-        "interaction_required" | "consent_required" | "login_required" | "access_denied" => ExchangeError::Interaction,
+        "interaction_required" | "consent_required" | "login_required" | "access_denied" => {
+            ExchangeError::Interaction
+        }
         // With a scope of our own choice it is ours to mend; without one the grant itself has shrunk.
         "invalid_scope" => match endpoint {
             Endpoint::OAuth { scoped: true, .. } => ExchangeError::Misconfigured,
@@ -101,8 +110,7 @@ fn by_code(code: &str, endpoint: Endpoint, error: &ErrorReply<'_>) -> Option<Exc
         | "invalid_target"
         | "invalid_dpop_proof" => ExchangeError::Misconfigured,
         "temporarily_unavailable" | "server_error" | "internal_failure" => match error.status {
-            503 => transient(error),
-            500..=599 => ExchangeError::Ambiguous,
+            500..=502 | 504..=599 => ExchangeError::Ambiguous,
             _ => transient(error),
         },
         // Whoever makes proofs repeats with the nonce before asking here; a second demand will pass (XRSP-14).

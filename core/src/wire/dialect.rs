@@ -1,4 +1,4 @@
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 use crate::{
     ExchangeError, Grant, Secret, Timestamp, TokenType,
@@ -55,9 +55,8 @@ impl Dialect<'_> {
     /// wrong one would be presented otherwise.
     fn grant(&self, object: &Object<'_>) -> Result<Grant, Unusable> {
         let access_token = object.text(self.access_token)?.ok_or(Unusable)?;
-        let mut grant = Grant::new(access_token)
-            .map_err(|_| Unusable)?
-            .with_token_type(self.token_type(object)?);
+        let mut grant =
+            Grant::new(access_token).map_err(|_| Unusable)?.with_token_type(self.token_type(object)?);
         // An empty refresh token is no refresh token: the old one stays (XRSP-03).
         if let Some(refresh_token) = object.text(self.refresh_token)? {
             grant = grant.with_refresh_token(refresh_token).map_err(|_| Unusable)?;
@@ -100,6 +99,6 @@ impl Dialect<'_> {
 /// The scope; some servers send a list instead of the text of RFC 6749 §3.3. Anything else says nothing (XRSP-06).
 fn scope(object: &Object<'_>) -> Option<String> {
     let json = object.find("scope").ok().flatten()?;
-    let scope = unquote(json).or_else(|| Some(serde_json::from_str::<alloc::vec::Vec<String>>(json).ok()?.join(" ")));
-    scope.filter(|scope| !scope.is_empty())
+    let list = || serde_json::from_str::<Vec<String>>(json).ok();
+    unquote(json).or_else(|| Some(list()?.join(" "))).filter(|scope| !scope.is_empty())
 }

@@ -53,7 +53,7 @@ impl Default for JsonEndpoint {
             access_token: "access_token".into(),
             refresh_token: "refresh_token".into(),
             expires_in: "expires_in".into(),
-            rule: ErrorReply::unruled,
+            rule: |_| None,
         }
     }
 }
@@ -159,10 +159,11 @@ impl JsonEndpoint {
             .filter(|(name, _)| refresh_token.is_none_or(|(taken, _)| taken != *name));
 
         // As large as it can get, because growing would leave copies of the secrets behind.
-        let room = refresh_token.iter().copied().chain(constants.clone()).fold(2_usize, |room, (name, value)| {
-            let member = json::quoted_room(name).saturating_add(json::quoted_room(value.expose()));
-            room.saturating_add(member).saturating_add(2)
-        });
+        let room =
+            refresh_token.iter().copied().chain(constants.clone()).fold(2_usize, |room, (name, value)| {
+                let member = json::quoted_room(name).saturating_add(json::quoted_room(value.expose()));
+                room.saturating_add(member).saturating_add(2)
+            });
         let mut body = String::with_capacity(room);
         body.push('{');
         if let Some((name, token)) = refresh_token {

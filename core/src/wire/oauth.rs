@@ -48,7 +48,7 @@ impl OAuthClient {
             scope: String::new(),
             resources: Vec::new(),
             parameters: BTreeMap::new(),
-            rule: ErrorReply::unruled,
+            rule: |_| None,
         }
     }
 
