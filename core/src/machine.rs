@@ -1,4 +1,7 @@
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use core::mem;
 
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
     waiters::Waiters,
     watch::Watch,
 };
+
+/// How much of the past is remembered: exchanges that were given up or orphaned, and sign-ins of this process.
+pub(crate) const REMEMBERED: usize = 64;
 
 /// The state machine: decides everything about one session, and does nothing itself.
 ///
@@ -34,6 +40,8 @@ pub struct Machine {
     pub(crate) known: Stored,
     pub(crate) current: Option<Current>,
     pub(crate) lineage: Lineage,
+    /// The identities that were signed in here, the newest last. One of an earlier sign-in may land late in the store.
+    pub(crate) drawn: VecDeque<SessionId>,
     /// Whether the loss of this epoch's session was announced.
     pub(crate) lost: bool,
 
@@ -90,6 +98,7 @@ impl Machine {
             known: Stored::default(),
             current: None,
             lineage: Lineage::default(),
+            drawn: VecDeque::new(),
             lost: false,
             stage: Stage::Idle,
             waiters: Waiters::default(),
@@ -163,10 +172,14 @@ impl Machine {
     /// Everybody who waits is failed, whatever is in flight for the earlier identity is orphaned. Into a shared store
     /// the credential is written as soon as possible, over whatever is there.
     pub fn sign_in(&mut self, grant: Grant, now: Timestamp) {
-        let now = self.advance(now);
-        let before = self.session;
+        // What the old identity has under way is orphaned as it stands; nothing of it goes on.
+        let now = self.set_clock(now);
         self.end_epoch();
         let session = SessionId(self.rng.next());
+        self.drawn.push_back(session);
+        if self.drawn.len() > REMEMBERED {
+            self.drawn.pop_front();
+        }
         let record = Record::signed_in(session, grant, now);
         self.session = Some(session);
         self.pacing.signed_in();
@@ -174,7 +187,7 @@ impl Machine {
         match self.config.persistence {
             Persistence::Memory => self.known.record = Some(record),
             Persistence::Shared => {
-                self.pending = Some(Pending::sign_in(record, before));
+                self.pending = Some(Pending::sign_in(record));
                 self.begin(false, now);
             }
         }
@@ -186,7 +199,7 @@ impl Machine {
     /// Into a shared store a tombstone is written as soon as possible, unless another identity took the place
     /// meanwhile. The newest refresh token is revoked after that (SESS-05).
     pub fn sign_out(&mut self, now: Timestamp) {
-        let now = self.advance(now);
+        let now = self.set_clock(now);
         // What is being written now will never be answered to anybody.
         if let Some(pending) = self.pending.as_mut().filter(|_| self.stage.is_establishing()) {
             pending.unanswered();
@@ -261,7 +274,7 @@ impl Machine {
             (Step::Load | Step::Commit { .. } | Step::Exchange(_), _) => return Err(Misuse::WrongKind),
         }
         // The answer came before the watchdog looked, so it counts.
-        self.now = self.now.max(now);
+        self.set_clock(now);
         self.complete(event);
         Ok(())
     }

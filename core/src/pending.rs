@@ -1,3 +1,5 @@
+use alloc::collections::VecDeque;
+
 use crate::{Body, Grant, Record, Secret, SessionId};
 
 /// A sign-in or a sign-out that the store may not know yet. It holds in this process from the moment of the command;
@@ -15,8 +17,6 @@ pub(crate) enum Pending {
 /// What is known of the attempts to write a new session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attempt {
-    /// The identity that this process had before. Its own sign-in may land late; that supersedes nothing.
-    before: Option<SessionId>,
     /// The session that stood there when it was last tried.
     over: Option<SessionId>,
     /// Whether a commit had no answer: it may have been written, or land later (rule 11).
@@ -35,8 +35,8 @@ pub(crate) enum Next {
 }
 
 impl Pending {
-    pub(crate) fn sign_in(record: Record, before: Option<SessionId>) -> Self {
-        Self::SignIn { record, attempt: Attempt { before, ..Attempt::default() } }
+    pub(crate) fn sign_in(record: Record) -> Self {
+        Self::SignIn { record, attempt: Attempt::default() }
     }
 
     pub(crate) fn is_sign_out(&self) -> bool {
@@ -73,20 +73,26 @@ impl Pending {
         }
     }
 
-    pub(crate) fn next(&mut self, found: Option<&Record>) -> Next {
+    /// `own` are the identities of this process, of which an earlier one may have landed late.
+    pub(crate) fn next(&mut self, found: Option<&Record>, own: &VecDeque<SessionId>) -> Next {
         match self {
             Self::SignIn { record, attempt } => {
                 if found.is_some_and(|found| found.session == record.session) {
                     return Next::Done;
                 }
-                attempt.again(found, || record.clone())
+                attempt.again(found, own, || record.clone())
             }
             Self::Withdraw { session, attempt, newest } => match found {
                 Some(found) if found.session == *session => bury(found, newest),
-                _ => attempt.again(found, || Record::tombstone(*session)),
+                _ => attempt.again(found, own, || Record::tombstone(*session)),
             },
             Self::SignOut { session, newest } => match found {
-                Some(found) if *session.get_or_insert(found.session) == found.session => bury(found, newest),
+                Some(found)
+                    if *session.get_or_insert(found.session) == found.session
+                        || own.contains(&found.session) =>
+                {
+                    bury(found, newest)
+                }
                 _ => Next::Done,
             },
         }
@@ -107,9 +113,15 @@ fn refresh_token(record: &Record) -> Option<Secret> {
 
 impl Attempt {
     /// A new session goes over whatever is there, but not over one that may have replaced it (rule 11).
-    fn again(&mut self, found: Option<&Record>, record: impl FnOnce() -> Record) -> Next {
+    fn again(
+        &mut self,
+        found: Option<&Record>,
+        own: &VecDeque<SessionId>,
+        record: impl FnOnce() -> Record,
+    ) -> Next {
         let found = found.map(|found| found.session);
-        if self.unanswered && self.over != found && self.before != found {
+        let foreign = self.over != found && !found.is_some_and(|found| own.contains(&found));
+        if self.unanswered && foreign {
             return Next::Superseded;
         }
         self.over = found;

@@ -113,8 +113,7 @@ impl View<'_> {
             return Decision::Adopt;
         }
         if self.need == Need::Nothing {
-            // An unanswered claim that is not there may still land; any commit prevents it.
-            return if self.claimed { Decision::Release } else { Decision::Rest };
+            return self.decide_on_debts(record);
         }
         if record.refused && !self.lineage.forgiven {
             return Decision::Fail(self.lineage.verdict.unwrap_or(FailureKind::Refused));
@@ -134,7 +133,21 @@ impl View<'_> {
         }
     }
 
+    /// Nobody wants a token; what is owed to the store?
+    fn decide_on_debts(&self, record: &Record) -> Decision {
+        let refused = self.lineage.verdict.is_some_and(|kind| kind != FailureKind::Interaction);
+        match (self.claimed, refused && !record.refused) {
+            (true, true) => Decision::Mark,
+            // An unanswered claim that is not there may still land; any commit prevents it.
+            (true, false) => Decision::Release,
+            (false, _) => Decision::Rest,
+        }
+    }
+
     fn decide_on_nothing(&self) -> Decision {
+        if self.need == Need::Nothing && self.session.is_none() && self.claimed {
+            return Decision::Release;
+        }
         match (self.session, self.config.renewal) {
             (Some(_), _) => Decision::Ended(FailureKind::NoCredentials),
             (None, Renewal::Ambient) => self.unless_idle(Decision::Claim { n: 1, latest: Timestamp::MAX }),

@@ -10,13 +10,11 @@ use crate::{
     Acquire, AmbiguousPolicy, Body, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind,
     Generation, Grant, Machine, Notice, Origin, Persistence, Record, Retry, Secret, SessionId, Snapshot,
     StoreError, Stored, Ticket, Timestamp, TokenId, Version,
+    machine::REMEMBERED,
     pending::{Next, Pending},
     protocol::{Decision, Lineage, Need, Unsaved, View},
     run::{Current, Failed, Presentation, Purpose, Run, Stage, Step},
 };
-
-/// How many exchanges that the watchdog gave up, or whose session ended, are remembered.
-const REMEMBERED: usize = 64;
 
 /// Demands.
 impl Machine {
@@ -65,10 +63,15 @@ impl Machine {
         }
     }
 
-    /// What every call with a time begins with. Returns the time, clamped.
-    pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
+    /// Moves the clock, never back (TIME-04). Returns the time that counts.
+    pub(crate) fn set_clock(&mut self, now: Timestamp) -> Timestamp {
         self.now = self.now.max(now);
-        let now = self.now;
+        self.now
+    }
+
+    /// What nearly every call begins with: moves the clock, and lets time have its effects.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        let now = self.set_clock(now);
         if let Some(run) = self.stage.take_run_if(|run| run.give_up_at <= now) {
             if let Step::Exchange(presentation) = &run.step {
                 self.remember(run.ticket, presentation.clone());
@@ -145,7 +148,7 @@ impl Machine {
         let record = self.known.record.clone();
         if let Some(pending) = &mut self.pending {
             let sign_out = pending.is_sign_out();
-            match pending.next(record.as_ref()) {
+            match pending.next(record.as_ref(), &self.drawn) {
                 Next::Commit(record) => return self.commit(run, Purpose::Establish, record, now),
                 Next::Superseded | Next::Done if sign_out => return self.signed_out(run, now),
                 Next::Superseded => return self.ended(run, FailureKind::SessionEnded, now),
@@ -175,7 +178,8 @@ impl Machine {
             (Decision::Saved, Some(record)) => self.saved(run, &record, now),
             (Decision::Supersede, Some(_)) => self.supersede(run, now),
             (Decision::Adopt, Some(record)) => self.adopt(run, &record, now),
-            (Decision::Release, Some(record)) => {
+            (Decision::Release, record) => {
+                let record = record.unwrap_or_else(|| Record::vacant(SessionId(self.rng.next())));
                 let released = record.released(self.me, self.lineage.sent);
                 self.commit(run, Purpose::Release(None), released, now);
             }
@@ -188,7 +192,6 @@ impl Machine {
                 | Decision::Saved
                 | Decision::Supersede
                 | Decision::Adopt
-                | Decision::Release
                 | Decision::Mark,
                 _,
             ) => self.finish(run, now),
@@ -253,10 +256,12 @@ impl Machine {
             (Ok(version), purpose) => {
                 self.known = Stored { version, record: Some(record) };
                 self.watch.saw(version, now);
+                run.trouble_since = None;
                 self.written(run, purpose, now);
             }
             // A claim that cannot be given back now is owed to the store.
-            (Err(_), Purpose::Release(failure)) => self.released(run, failure, now),
+            (Err(_), Purpose::Release(Some(failure))) => self.fail(run, failure, now),
+            (Err(_), Purpose::Release(None)) if !run.wanted => self.finish(run, now),
             // An unanswered commit proves nothing: load and look (rule 1).
             (Err(CommitError::Conflict), _) if !mem::replace(&mut run.conflict, true) => self.load(run, now),
             (Err(CommitError::Conflict), _) => self.load_later(run, now),
@@ -287,7 +292,10 @@ impl Machine {
             }
             Purpose::Release(failure) => {
                 self.claimed = None;
-                self.released(run, failure, now);
+                match failure {
+                    Some(failure) => self.fail(run, failure, now),
+                    None => self.proceed(run, now),
+                }
             }
             Purpose::Establish => self.proceed(run, now),
         }
@@ -545,13 +553,6 @@ impl Machine {
         }
     }
 
-    pub(crate) fn released(&mut self, run: Run, failure: Option<Failure>, now: Timestamp) {
-        match failure {
-            Some(failure) => self.fail(run, failure, now),
-            None => self.finish(run, now),
-        }
-    }
-
     pub(crate) fn fail(&mut self, run: Run, failure: Failure, now: Timestamp) {
         self.settle_at = now.after(Config::LOOK_AGAIN);
         if !run.wanted {
@@ -595,9 +596,10 @@ impl Machine {
         self.current =
             Some(Current { snapshot: snapshot.clone(), serial: record.serial, refused: false, fresh });
         self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
+        // What was published before is out of date either way.
+        self.outbox.publish(serve.then(|| snapshot.clone()));
         if serve {
             let waiters = self.waiters.detach();
-            self.outbox.publish(Some(snapshot.clone()));
             self.outbox.notify(Notice::Installed { id, origin, released: waiters.len() });
             self.outbox.resolve(waiters, Ok(snapshot));
         }
