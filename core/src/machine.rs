@@ -138,7 +138,7 @@ impl Machine {
                     self.outbox.notify(Notice::BreakerOpened { until });
                 }
                 // What was forbidden while the token served may be the last resort now.
-                self.stage.look_again_if(FailureKind::Uncertain, now);
+                self.look_again_if(FailureKind::Uncertain, now);
             }
             Some(current) if token < current.snapshot.id => {
                 self.outbox.notify(Notice::LateRefusal { id: token });
@@ -157,7 +157,7 @@ impl Machine {
         {
             current.fresh = false;
             self.pacing.accepted();
-            self.stage.look_again_if(FailureKind::RefusedAfterRefresh, now);
+            self.look_again_if(FailureKind::RefusedAfterRefresh, now);
         }
     }
 
@@ -204,15 +204,19 @@ impl Machine {
         if let Some(pending) = self.pending.as_mut().filter(|_| self.stage.is_establishing()) {
             pending.unanswered();
         }
+        // Without a session only a machine that has just started means "whoever is signed in"; any other has seen the end
+        // of its own, and the next one is not its to end (rule 10).
+        let means_one = self.session.is_some() || self.pending.is_some() || self.epoch == Epoch::default();
         let pending = Pending::sign_out(self.pending.take(), self.session, self.known.record.as_ref());
         self.end_epoch();
         self.close(Failure::never(FailureKind::SignedOut), now);
         match self.config.persistence {
             Persistence::Memory => self.revoke(pending.newest()),
-            Persistence::Shared => {
+            Persistence::Shared if means_one => {
                 self.pending = Some(pending);
                 self.begin(false, now);
             }
+            Persistence::Shared => {}
         }
     }
 

@@ -1,9 +1,9 @@
 use alloc::sync::Arc;
 use core::mem;
 
-use crate::{Epoch, Failure, FailureKind, Grant, Record, Snapshot, Ticket, Timestamp};
+use crate::{Epoch, Failure, Grant, Record, Snapshot, Ticket, Timestamp};
 
-/// What the machine is doing. Only `machine.rs` changes it.
+/// What the machine is doing. Only `transitions.rs` changes it.
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
     Idle,
@@ -135,15 +135,6 @@ impl Stage {
                 Some(failed)
             }
             Self::Idle | Self::Refreshing(_) => None,
-        }
-    }
-
-    /// Lets the next demand start a run, if this is the failure.
-    pub(crate) fn look_again_if(&mut self, kind: FailureKind, now: Timestamp) {
-        if let Self::Failed(failed) = self
-            && failed.failure.kind == kind
-        {
-            failed.look_at = now;
         }
     }
 }

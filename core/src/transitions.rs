@@ -694,6 +694,15 @@ impl Machine {
         self.stage = Stage::Failed(Failed { failure, look_at });
     }
 
+    /// The reason of this failure may be gone: the next demand starts a run.
+    pub(crate) fn look_again_if(&mut self, kind: FailureKind, now: Timestamp) {
+        if let Stage::Failed(failed) = &mut self.stage
+            && failed.failure.kind == kind
+        {
+            failed.look_at = now;
+        }
+    }
+
     /// Leaves the failed state.
     pub(crate) fn reopen(&mut self) {
         self.stage.take_failure();
