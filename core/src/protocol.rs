@@ -289,8 +289,14 @@ impl Record {
         }
     }
 
+    /// Gives back an own claim. Its number is taken back only if it was not sent; those below it are the presentations of
+    /// others, and stay.
     pub(crate) fn released(self, me: Claimant, sent: u32) -> Self {
-        if self.is_held_by(me) { Self { holder: None, presented: sent, ..self } } else { self }
+        if !self.is_held_by(me) {
+            return self;
+        }
+        let unsent = u32::from(sent < self.presented);
+        Self { holder: None, presented: self.presented.saturating_sub(unsent), ..self }
     }
 
     pub(crate) fn marked(self, me: Claimant) -> Self {
