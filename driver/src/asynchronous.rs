@@ -1,0 +1,205 @@
+//! The async loop: effects run in tasks, and callers are futures. No logic of its own: what the blocking loop does, in
+//! the same order.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use token_refresh_core::{
+    CommitError, Effect, Event, ExchangeError, Grant, Record, Secret, StoreError, Stored, Timestamp, Version,
+};
+
+use crate::{
+    AsyncStore, AsyncTransport, Attempt, Clock, Profile, Sleep, Spawn, Task, TransportError,
+    baton::Baton,
+    engine::{Runner, Work},
+    timer::{Sleeping, Timer},
+};
+
+/// Runs each piece of work in a task of its own, which ends with it.
+pub(crate) struct Tasks<R> {
+    runtime: Arc<R>,
+    ports: Arc<Ports>,
+}
+
+struct Ports {
+    transport: Box<dyn AnyTransport>,
+    profile: Box<dyn Profile>,
+    store: Option<Box<dyn AnyStore>>,
+    clock: Arc<dyn Clock>,
+    sleep: Box<dyn Fn(Timestamp) -> Sleeping + Send + Sync>,
+    /// For a revocation, which the machine does not wait for.
+    limit: Duration,
+}
+
+impl<R: Spawn + Sleep + 'static> Tasks<R> {
+    pub(crate) fn new(
+        runtime: R,
+        transport: Box<dyn AnyTransport>,
+        profile: Box<dyn Profile>,
+        store: Option<Box<dyn AnyStore>>,
+        clock: Arc<dyn Clock>,
+        limit: Duration,
+    ) -> Self {
+        let runtime = Arc::new(runtime);
+        let sleep = Box::new({
+            let (runtime, clock) = (Arc::clone(&runtime), Arc::clone(&clock));
+            move |until: Timestamp| -> Sleeping { Box::pin(runtime.sleep(until.since(clock.now()))) }
+        });
+        Self { runtime, ports: Arc::new(Ports { transport, profile, store, clock, sleep, limit }) }
+    }
+}
+
+impl<R: Spawn + Sleep + 'static> Runner for Tasks<R> {
+    fn start(&self, work: Work) {
+        let ports = Arc::clone(&self.ports);
+        // A task that is never run is dropped, and what is in it answers for itself.
+        self.runtime.spawn(Task::new(async move {
+            match work {
+                Work::Effect(baton) => ports.run(*baton).await,
+                Work::Vigil(mut vigil) => {
+                    while let Some(due) = vigil.next() {
+                        Timer::wait(due, &*ports.clock, &ports.sleep).await;
+                    }
+                }
+                Work::Delivery(delivery) => delivery.run(),
+            }
+        }));
+    }
+
+    fn sleep(&self, until: Timestamp) -> Sleeping {
+        (self.ports.sleep)(until)
+    }
+}
+
+impl Ports {
+    /// From one effect to the next, until the run is over.
+    async fn run(&self, baton: Baton) {
+        let mut next = Some(baton);
+        while let Some(mut baton) = next {
+            let event = match baton.take_up() {
+                Some(effect) => self.perform(effect).await,
+                None => None,
+            };
+            next = baton.pass(event);
+        }
+    }
+
+    async fn perform(&self, effect: &Effect) -> Option<Event> {
+        match effect {
+            Effect::Load { ticket, not_before } => {
+                Timer::wait(*not_before, &*self.clock, &self.sleep).await;
+                let result = match &self.store {
+                    Some(store) => store.load().await,
+                    None => Err(StoreError),
+                };
+                Some(Event::Loaded { ticket: *ticket, result })
+            }
+            Effect::Commit { ticket, expected, record } => {
+                let result = match &self.store {
+                    Some(store) => store.commit(*expected, record).await,
+                    None => Err(CommitError::Unavailable),
+                };
+                Some(Event::Committed { ticket: *ticket, result })
+            }
+            Effect::Exchange { ticket, refresh, send_by, limit } => {
+                let (sent_at, result) = self.exchange(refresh.as_ref(), *send_by, *limit).await;
+                Some(Event::Exchanged { ticket: *ticket, sent_at, result })
+            }
+            Effect::Revoke { refresh } => {
+                self.revoke(refresh).await;
+                None
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        refresh: Option<&Secret>,
+        send_by: Timestamp,
+        limit: Duration,
+    ) -> (Timestamp, Result<Grant, ExchangeError>) {
+        // Early rather than late, for a transport that does not say when it began: a lifetime counts from here.
+        let started = self.clock.now();
+        let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
+        let result = match self.profile.request(refresh) {
+            Ok(request) => match self.send(request, &attempt, send_by).await {
+                Ok(response) => self.profile.read(&response, self.clock.now()),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        };
+        (attempt.sent_at().unwrap_or(started), result)
+    }
+
+    async fn revoke(&self, refresh: &Secret) {
+        if let Some(request) = self.profile.revocation(refresh) {
+            let send_by = self.clock.now().after(self.limit);
+            let attempt = Attempt::new(Arc::clone(&self.clock), send_by, self.limit);
+            // Best effort: signed out is signed out here, whatever the server says (SESS-05).
+            let _ = self.send(request, &attempt, send_by).await;
+        }
+    }
+
+    /// Keeps the time limits for the transport.
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        attempt: &Attempt,
+        send_by: Timestamp,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let deadline = || attempt.sent_at().map_or(send_by, |sent_at| sent_at.after(attempt.limit()));
+        let answer = self.transport.send(request, attempt);
+        match Timer::limit(answer, deadline, &*self.clock, &self.sleep).await {
+            Some(result) => result,
+            None if attempt.sent_at().is_none() => Err(TransportError::NotSent),
+            None => Err(TransportError::Ambiguous),
+        }
+    }
+}
+
+/// [`AsyncTransport`] as an object: an exchange is rare enough for a box.
+pub(crate) trait AnyTransport: Send + Sync {
+    fn send<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        attempt: &'a Attempt,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, TransportError>>;
+}
+
+/// [`AsyncStore`] as an object.
+pub(crate) trait AnyStore: Send + Sync {
+    fn load(&self) -> BoxFuture<'_, Result<Stored, StoreError>>;
+
+    fn commit<'a>(
+        &'a self,
+        expected: Version,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Version, CommitError>>;
+}
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl<T: AsyncTransport> AnyTransport for T {
+    fn send<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        attempt: &'a Attempt,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, TransportError>> {
+        Box::pin(AsyncTransport::send(self, request, attempt))
+    }
+}
+
+impl<S: AsyncStore> AnyStore for S {
+    fn load(&self) -> BoxFuture<'_, Result<Stored, StoreError>> {
+        Box::pin(AsyncStore::load(self))
+    }
+
+    fn commit<'a>(
+        &'a self,
+        expected: Version,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Version, CommitError>> {
+        Box::pin(AsyncStore::commit(self, expected, record))
+    }
+}

@@ -1,0 +1,173 @@
+//! The blocking loop: effects run on threads, and callers park.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use token_refresh_core::{
+    CommitError, Effect, Event, ExchangeError, Grant, Record, Secret, StoreError, Stored, Timestamp, Version,
+};
+
+use crate::{
+    Attempt, Clock, Profile, Store, Transport,
+    alarm::Alarm,
+    baton::Baton,
+    engine::{Engine, Runner, Work},
+    timer::Sleeping,
+};
+
+/// Runs each piece of work on a thread of its own, which ends with it.
+pub(crate) struct Threads {
+    ports: Arc<Ports>,
+    alarm: Arc<Alarm>,
+}
+
+struct Ports {
+    transport: Box<dyn Transport>,
+    profile: Box<dyn Profile>,
+    store: Box<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// For a revocation, which the machine does not wait for.
+    limit: Duration,
+}
+
+impl Threads {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        profile: Box<dyn Profile>,
+        store: Option<Box<dyn Store>>,
+        clock: Arc<dyn Clock>,
+        limit: Duration,
+    ) -> Self {
+        let store = store.unwrap_or_else(|| Box::new(NoStore));
+        let alarm = Alarm::new(Arc::clone(&clock));
+        Self { ports: Arc::new(Ports { transport, profile, store, clock, limit }), alarm }
+    }
+}
+
+impl Runner for Threads {
+    fn start(&self, work: Work) {
+        let ports = Arc::clone(&self.ports);
+        let thread = thread::Builder::new().name("token-refresh".into());
+        // Without a thread the work is dropped here, and answers for itself.
+        let _ = thread.spawn(move || match work {
+            Work::Effect(baton) => ports.run(*baton),
+            Work::Vigil(mut vigil) => {
+                while let Some(due) = vigil.next() {
+                    ports.clock.park_until(due);
+                }
+            }
+            Work::Delivery(delivery) => delivery.run(),
+        });
+    }
+
+    fn sleep(&self, until: Timestamp) -> Sleeping {
+        self.alarm.sleep(until)
+    }
+}
+
+impl Ports {
+    /// From one effect to the next, until the run is over.
+    fn run(&self, baton: Baton) {
+        let mut next = Some(baton);
+        while let Some(mut baton) = next {
+            let event = baton.take_up().and_then(|effect| self.perform(effect));
+            next = baton.pass(event);
+        }
+    }
+
+    fn perform(&self, effect: &Effect) -> Option<Event> {
+        match effect {
+            Effect::Load { ticket, not_before } => {
+                while self.clock.now() < *not_before {
+                    self.clock.park_until(*not_before);
+                }
+                Some(Event::Loaded { ticket: *ticket, result: self.store.load() })
+            }
+            Effect::Commit { ticket, expected, record } => {
+                Some(Event::Committed { ticket: *ticket, result: self.store.commit(*expected, record) })
+            }
+            Effect::Exchange { ticket, refresh, send_by, limit } => {
+                let (sent_at, result) = self.exchange(refresh.as_ref(), *send_by, *limit);
+                Some(Event::Exchanged { ticket: *ticket, sent_at, result })
+            }
+            Effect::Revoke { refresh } => {
+                self.revoke(refresh);
+                None
+            }
+        }
+    }
+
+    fn exchange(
+        &self,
+        refresh: Option<&Secret>,
+        send_by: Timestamp,
+        limit: Duration,
+    ) -> (Timestamp, Result<Grant, ExchangeError>) {
+        // Early rather than late, for a transport that does not say when it began: a lifetime counts from here.
+        let started = self.clock.now();
+        let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
+        let result = self.profile.request(refresh).and_then(|request| {
+            let response = self.transport.send(request, &attempt)?;
+            self.profile.read(&response, self.clock.now())
+        });
+        (attempt.sent_at().unwrap_or(started), result)
+    }
+
+    fn revoke(&self, refresh: &Secret) {
+        if let Some(request) = self.profile.revocation(refresh) {
+            let send_by = self.clock.now().after(self.limit);
+            let attempt = Attempt::new(Arc::clone(&self.clock), send_by, self.limit);
+            // Best effort: signed out is signed out here, whatever the server says (SESS-05).
+            let _ = self.transport.send(request, &attempt);
+        }
+    }
+}
+
+/// For a session that shares its credential with nobody. The machine never asks it anything.
+struct NoStore;
+
+impl Store for NoStore {
+    fn load(&self) -> Result<Stored, StoreError> {
+        Err(StoreError)
+    }
+
+    fn commit(&self, _: Version, _: &Record) -> Result<Version, CommitError> {
+        Err(CommitError::Unavailable)
+    }
+}
+
+/// Blocks the calling thread until the future is ready; `None` if the limit passes first.
+///
+/// Whoever waits also keeps the machine's time, so that a session needs no timer of its own.
+pub(crate) fn wait<F: Future + Unpin>(
+    engine: &Arc<Engine>,
+    mut future: F,
+    limit: Duration,
+) -> Option<F::Output> {
+    let deadline = engine.clock.now().after(limit);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut context) {
+            return Some(output);
+        }
+        if engine.clock.now() >= deadline {
+            return None;
+        }
+        let due = engine.tick().unwrap_or(deadline);
+        engine.clock.park_until(due.min(deadline));
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

@@ -1,0 +1,143 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use token_refresh_core::Timestamp;
+
+/// Where a session's time comes from. Never runs back.
+pub trait Clock: Send + Sync {
+    /// The time. Read once for every request, so it must be cheap.
+    fn now(&self) -> Timestamp;
+
+    /// Blocks the calling thread until it is unparked, or `until` is reached by this clock. May return early.
+    fn park_until(&self, until: Timestamp) {
+        thread::park_timeout(until.since(self.now()));
+    }
+}
+
+/// Unix time that advances by what is larger, the difference of the monotonic or of the wall clock (TIME-04).
+///
+/// The monotonic clock stands still while the machine is suspended, and the wall clock can be set back; taken together
+/// they never make a token look younger than it is, by more than 0.1 s. A wall clock set forward makes tokens look
+/// older, which costs an early refresh.
+///
+/// Reading it takes no lock, except while one of the two clocks has just jumped.
+pub struct SystemClock {
+    start: Instant,
+    blend: Blend,
+}
+
+impl SystemClock {
+    /// Starts from the wall clock.
+    pub fn new() -> Self {
+        Self { start: Instant::now(), blend: Blend::new(0, wall()) }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        self.blend.read(|| saturating(self.start.elapsed()), wall)
+    }
+}
+
+impl fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SystemClock").field(&self.now()).finish()
+    }
+}
+
+/// Milliseconds of Unix time by the wall clock.
+fn wall() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => saturating(since),
+        Err(before) => saturating(before.duration()).saturating_neg(),
+    }
+}
+
+fn saturating(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The larger of two differences, added up. All in milliseconds.
+///
+/// The time given out is the monotonic clock plus `offset`, and `offset` only grows: by every rise of the gap between
+/// the two clocks. Falls of the gap only lower the mark from which rises are counted.
+struct Blend {
+    /// The gap, wall minus monotonic, at the last jump.
+    gap: AtomicI64,
+    offset: AtomicI64,
+    /// Held while the two numbers above change.
+    jump: Mutex<()>,
+}
+
+impl Blend {
+    /// The gap wobbles by rounding, by slewing, and by the time between two readings. If every wobble counted as a
+    /// rise, the clock would run ahead; only changes beyond this do.
+    const TOLERANCE: i64 = 100;
+
+    fn new(mono: i64, wall: i64) -> Self {
+        let gap = wall.saturating_sub(mono);
+        Self { gap: AtomicI64::new(gap), offset: AtomicI64::new(gap), jump: Mutex::new(()) }
+    }
+
+    fn read(&self, mono: impl Fn() -> i64, wall: impl Fn() -> i64) -> Timestamp {
+        let reading = mono();
+        let gap = wall().saturating_sub(reading);
+        // Acquire: whoever sees a new gap sees the offset that was stored before it.
+        if gap.saturating_sub(self.gap.load(Ordering::Acquire)).saturating_abs() <= Self::TOLERANCE {
+            self.at(reading)
+        } else {
+            self.jumped(mono, wall)
+        }
+    }
+
+    #[cold]
+    fn jumped(&self, mono: impl Fn() -> i64, wall: impl Fn() -> i64) -> Timestamp {
+        let _jump = self.jump.lock().unwrap_or_else(PoisonError::into_inner);
+        // This thread may have slept between two readings; the true gap lies between these two.
+        let before = mono();
+        let wall = wall();
+        let after = mono();
+        let (least, most) = (wall.saturating_sub(after), wall.saturating_sub(before));
+        let gap = self.gap.load(Ordering::Relaxed);
+        let rise = least.saturating_sub(gap);
+        if rise > Self::TOLERANCE {
+            self.offset.store(self.offset.load(Ordering::Relaxed).saturating_add(rise), Ordering::Relaxed);
+            self.gap.store(least, Ordering::Release);
+        } else if gap.saturating_sub(most) > Self::TOLERANCE {
+            self.gap.store(most, Ordering::Release);
+        }
+        self.at(after)
+    }
+
+    fn at(&self, mono: i64) -> Timestamp {
+        let millis = mono.saturating_add(self.offset.load(Ordering::Relaxed));
+        Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+/// Clocks can be shared between sessions.
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    fn park_until(&self, until: Timestamp) {
+        (**self).park_until(until);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use token_refresh_core::{Acquire, Action, Effect, Machine, Outcome, State, Timestamp, WaiterId};
+
+use crate::{
+    Clock, Token,
+    baton::Baton,
+    notices::{Delivery, Observers},
+    published::Published,
+    timer::Sleeping,
+    vigil::Vigil,
+    wait::{Answer, Demand, Slot},
+};
+
+/// The machine, and whatever its actions touch. Knows nothing of threads or tasks; the [`Runner`] does.
+///
+/// Each call of the machine is followed by a full drain under the same lock: publishing and answering happen there, so
+/// that nobody can see one without the other. Foreign code (the clock, wakers, observers, and all effects) runs with
+/// no lock held.
+pub(crate) struct Engine {
+    inner: Mutex<Inner>,
+    pub(crate) published: Published,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) clock: Arc<dyn Clock>,
+    runner: Box<dyn Runner>,
+}
+
+/// What the lock protects.
+pub(crate) struct Inner {
+    pub(crate) machine: Machine,
+    waiting: BTreeMap<WaiterId, Arc<Slot>>,
+    settling: Vec<Waker>,
+    /// How many effects are being run, those included that the machine does not wait for.
+    running: usize,
+    /// Whether somebody keeps watch over what is owed to the store.
+    watched: bool,
+}
+
+/// Runs work elsewhere: on a thread or as a task of its own.
+pub(crate) trait Runner: Send + Sync {
+    /// Starts the work and returns. If that is impossible, dropping the work is enough: it answers for itself.
+    fn start(&self, work: Work);
+
+    /// For a caller that is a future: ready at this instant, or earlier.
+    fn sleep(&self, until: Timestamp) -> Sleeping;
+}
+
+/// What can be started.
+pub(crate) enum Work {
+    /// Run an effect, answer it, go on with the next.
+    Effect(Box<Baton>),
+    /// Call the machine when something is owed to the store.
+    Vigil(Vigil),
+    /// Call the observers.
+    Delivery(Delivery),
+}
+
+/// What is left to do once the lock is released.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Rest {
+    wake: Vec<Waker>,
+    effects: Vec<Effect>,
+    vigil: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(machine: Machine, clock: Arc<dyn Clock>, runner: Box<dyn Runner>) -> Arc<Self> {
+        let inner =
+            Inner { machine, waiting: BTreeMap::new(), settling: Vec::new(), running: 0, watched: false };
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            published: Published::default(),
+            observers: Arc::default(),
+            clock,
+            runner,
+        })
+    }
+
+    /// Calls the machine, and does what comes of it.
+    pub(crate) fn call<R>(self: &Arc<Self>, call: impl FnOnce(&mut Inner, Timestamp) -> R) -> R {
+        let (result, rest) = self.step(call);
+        self.carry_out(rest);
+        result
+    }
+
+    /// A demand, and its answer to come.
+    pub(crate) fn demand(self: &Arc<Self>, ask: impl FnOnce(&mut Machine, Timestamp) -> Acquire) -> Demand {
+        self.call(|inner, now| match ask(&mut inner.machine, now) {
+            Acquire::Ready(snapshot) => Demand::answered(self.answer(Ok(snapshot))),
+            Acquire::Failed(failure) => Demand::answered(Err(failure)),
+            Acquire::Wait(waiter) => {
+                // In its place before the drain, which may answer it.
+                let slot = Arc::<Slot>::default();
+                inner.waiting.insert(waiter, Arc::clone(&slot));
+                Demand::waiting(Arc::clone(self), waiter, slot)
+            }
+        })
+    }
+
+    /// The caller waits no longer.
+    pub(crate) fn cancel(self: &Arc<Self>, waiter: WaiterId) {
+        self.call(|inner, _| {
+            inner.machine.cancel(waiter);
+            inner.waiting.remove(&waiter);
+        });
+    }
+
+    /// For whoever waits: lets the machine give up what nobody answers, and says when to look again.
+    pub(crate) fn tick(self: &Arc<Self>) -> Option<Timestamp> {
+        self.call(Inner::tick)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.lock().machine.state()
+    }
+
+    /// Whether nothing is under way and nothing is owed.
+    pub(crate) fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
+        let waker = context.waker().clone();
+        let mut inner = self.lock();
+        if inner.is_settled() {
+            return Poll::Ready(());
+        }
+        if !inner.settling.iter().any(|known| known.will_wake(&waker)) {
+            inner.settling.push(waker);
+        }
+        Poll::Pending
+    }
+
+    /// Nobody keeps watch any more, though something may be owed: the next call sets up another watch.
+    pub(crate) fn unwatched(&self) {
+        self.lock().watched = false;
+    }
+
+    /// Runs the effect elsewhere.
+    pub(crate) fn start(&self, baton: Baton) {
+        self.runner.start(Work::Effect(Box::new(baton)));
+    }
+
+    pub(crate) fn sleep(&self, until: Timestamp) -> Sleeping {
+        self.runner.sleep(until)
+    }
+
+    /// Calls the machine and drains it, under the lock.
+    pub(crate) fn step<R>(&self, call: impl FnOnce(&mut Inner, Timestamp) -> R) -> (R, Rest) {
+        // Read before the lock is taken; the machine does not mind if two readings overtake each other.
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let result = call(&mut inner, now);
+        let rest = self.drain(&mut inner);
+        (result, rest)
+    }
+
+    /// What a step left to do, with no lock held. Effects first: observers and woken callers must not hold them up.
+    pub(crate) fn carry_out(self: &Arc<Self>, rest: Rest) {
+        for effect in rest.effects {
+            self.start(Baton::new(Arc::clone(self), effect));
+        }
+        if rest.vigil {
+            self.runner.start(Work::Vigil(Vigil::new(Arc::clone(self))));
+        }
+        rest.wake.into_iter().for_each(Waker::wake);
+        if let Some(delivery) = self.observers.deliver() {
+            self.runner.start(Work::Delivery(delivery));
+        }
+    }
+
+    fn drain(&self, inner: &mut Inner) -> Rest {
+        let mut rest = Rest::default();
+        while let Some(action) = inner.machine.poll_action() {
+            match action {
+                Action::Publish(snapshot) => self.published.set(snapshot.map(Token::new)),
+                Action::Resolve { waiter, outcome } => {
+                    let slot = inner.waiting.remove(&waiter);
+                    rest.wake.extend(slot.and_then(|slot| slot.fill(self.answer(outcome))));
+                }
+                Action::Notify(notice) => self.observers.push(notice),
+                Action::Run(effect) => {
+                    inner.running += 1;
+                    rest.effects.push(effect);
+                }
+            }
+        }
+        rest.vigil = inner.owed().is_some() && !std::mem::replace(&mut inner.watched, true);
+        if inner.is_settled() {
+            rest.wake.append(&mut inner.settling);
+        }
+        rest
+    }
+
+    /// The published token, where it is the one that is meant: its header field is built already.
+    fn answer(&self, outcome: Outcome) -> Answer {
+        let snapshot = outcome?;
+        let published = self.published.get().filter(|token| token.id() == snapshot.id);
+        Ok(published.unwrap_or_else(|| Token::new(snapshot)))
+    }
+
+    /// The machine does not panic and no foreign code runs under the lock, so a poisoned lock means nothing.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// An effect came to an end, answered or not.
+    pub(crate) fn ran(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Calls the machine if it is time, and says when that will be next.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if self.machine.poll_timeout().is_some_and(|due| due <= now) {
+            self.machine.handle_timeout(now);
+        }
+        self.machine.poll_timeout()
+    }
+
+    /// When something owed to the store is due that no run is taking care of.
+    pub(crate) fn owed(&self) -> Option<Timestamp> {
+        match self.machine.state() {
+            State::Refreshing => None,
+            State::Idle | State::Failed(_) => self.machine.poll_timeout(),
+        }
+    }
+
+    /// The watch is over, unless something is owed. Says when it is due.
+    pub(crate) fn relieve(&mut self) -> Option<Timestamp> {
+        let owed = self.owed();
+        self.watched = owed.is_some();
+        owed
+    }
+
+    fn is_settled(&self) -> bool {
+        self.running == 0 && self.machine.is_settled()
+    }
+}
+
+impl Rest {
+    /// Takes out the effect that continues a run, if there is one, for whoever ran the one before.
+    pub(crate) fn successor(&mut self) -> Option<Effect> {
+        let continues = |effect: &Effect| match effect {
+            Effect::Load { .. } | Effect::Commit { .. } | Effect::Exchange { .. } => true,
+            Effect::Revoke { .. } => false,
+        };
+        let position = self.effects.iter().position(continues)?;
+        Some(self.effects.swap_remove(position))
+    }
+}
+
+#[cfg(test)]
+mod tests;

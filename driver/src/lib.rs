@@ -1,0 +1,77 @@
+//! Runs the machine of `token-refresh-core`: the [`Session`] that a program holds, and the ports through which it
+//! reaches an HTTP client, a store and a clock.
+//!
+//! There is no HTTP client here. A transport crate implements [`Transport`], one function, and gives its users an
+//! adapter in the style of their client; everything that must be right only once is in this crate and in the core.
+//!
+//! # A request, step by step
+//!
+//! 1. [`AllowedOrigins::permits`] says whether the token may go to the target at all.
+//! 2. [`Session::token`] answers at once while the token is good, and waits for the one refresh under way if not.
+//! 3. The request carries [`Token::header`] and remembers [`Token::id`].
+//! 4. A 401 becomes [`Session::reject`], which answers with a newer token; anything else becomes [`Session::accept`].
+//!
+//! # Who runs a refresh
+//!
+//! Nobody who can give up. A refresh runs on a thread of its own, which ends with it: callers that time out, are
+//! dropped or panic change nothing for the others, and the new token is kept even if no caller is left (CORE-14).
+//! An idle session has no thread.
+//!
+//! # What is not promised
+//!
+//! A session does not survive `fork`: the child must build its own.
+#![forbid(unsafe_code)]
+
+mod alarm;
+mod async_ports;
+mod async_session;
+mod asynchronous;
+mod attempt;
+mod baton;
+mod blocking;
+mod builder;
+mod clock;
+mod endpoint;
+mod engine;
+mod error;
+mod manual_clock;
+mod notices;
+mod on_thread;
+mod origin;
+mod ports;
+mod profile;
+mod published;
+mod secret_bytes;
+mod session;
+pub mod store;
+mod timer;
+mod token;
+#[cfg(feature = "tokio")]
+mod tokio_runtime;
+mod vigil;
+mod wait;
+
+pub use token_refresh_core::{
+    AmbiguousPolicy, Backoff, Cause, CommitError, Config, ConfigError, Epoch, ExchangeError, Failure,
+    FailureKind, Generation, Grant, InvalidGrant, Margin, Notice, Rate, Record, Renewal, Retry, Secret,
+    State, StoreError, Stored, Timestamp, TokenId, TokenType, Version, wire,
+};
+
+#[cfg(feature = "tokio")]
+pub use crate::tokio_runtime::TokioRuntime;
+pub use crate::{
+    async_ports::{AsyncStore, AsyncTransport, Sleep, Spawn, Task},
+    async_session::{SettleFuture, TokenFuture},
+    attempt::{Answer, Carried, Replay, ResourceRequest, Rules, Ruling, WithoutToken},
+    builder::{BuildError, SessionBuilder},
+    clock::{Clock, SystemClock},
+    endpoint::{Endpoint, EndpointError},
+    error::Error,
+    manual_clock::ManualClock,
+    notices::Subscription,
+    origin::{AllowedOrigins, OriginError},
+    ports::{Attempt, Profile, Store, Transport, TransportError},
+    profile::{JsonProfile, OAuthProfile},
+    session::Session,
+    token::Token,
+};

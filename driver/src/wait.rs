@@ -1,0 +1,101 @@
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use token_refresh_core::{Failure, WaiterId};
+
+use crate::{Token, engine::Engine};
+
+/// What a caller is told in the end.
+pub(crate) type Answer = Result<Token, Failure>;
+
+/// A caller's demand, and its answer to come: a future, whoever waits for it. Dropping it takes the caller out of the
+/// queue and does nothing else (CORE-14).
+pub(crate) struct Demand {
+    slot: Arc<Slot>,
+    /// The place in the queue, until there is an answer.
+    place: Option<(Arc<Engine>, WaiterId)>,
+}
+
+impl Demand {
+    pub(crate) fn answered(answer: Answer) -> Self {
+        Self { slot: Arc::new(Slot(Mutex::new(Place::Answered(answer)))), place: None }
+    }
+
+    pub(crate) fn waiting(engine: Arc<Engine>, waiter: WaiterId, slot: Arc<Slot>) -> Self {
+        Self { slot, place: Some((engine, waiter)) }
+    }
+}
+
+impl Future for Demand {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let answer = self.slot.poll(context);
+        if answer.is_ready() {
+            self.place = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Demand {
+    fn drop(&mut self) {
+        if let Some((engine, waiter)) = self.place.take() {
+            engine.cancel(waiter);
+        }
+    }
+}
+
+/// The end of everything that is under way or owed: a future.
+pub(crate) struct Settled(pub(crate) Arc<Engine>);
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_settled(context)
+    }
+}
+
+/// Where the answer for one caller is put. Its lock is never held for longer than a move.
+pub(crate) struct Slot(Mutex<Place>);
+
+enum Place {
+    Waiting(Option<Waker>),
+    Answered(Answer),
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self(Mutex::new(Place::Waiting(None)))
+    }
+}
+
+impl Slot {
+    /// Puts the answer in its place. Whom to wake, once no lock is held.
+    pub(crate) fn fill(&self, answer: Answer) -> Option<Waker> {
+        match mem::replace(&mut *self.lock(), Place::Answered(answer)) {
+            Place::Waiting(waker) => waker,
+            Place::Answered(_) => None,
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Answer> {
+        // Cloned and dropped outside the lock: a waker is foreign code.
+        let waker = context.waker().clone();
+        let old = match &mut *self.lock() {
+            Place::Answered(answer) => return Poll::Ready(answer.clone()),
+            Place::Waiting(place) => place.replace(waker),
+        };
+        drop(old);
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,72 @@
+use token_refresh_driver::{Rules, Session};
+use ureq::{
+    Agent, Body,
+    http::{Request, Response, request::Parts},
+};
+
+use crate::{
+    Error, ReplayBody,
+    attempts::{self, Sender, configure, status_as_error},
+};
+
+/// A ureq agent whose requests carry the session's token. Cheap to clone; clones share connections and session.
+///
+/// - The token goes to the allowed origins and nowhere else. Every other request, and every request that brings its own
+///   `Authorization`, is sent as it is.
+/// - A request whose token is refused is sent once more with a newer one, if its method and its content allow it
+///   ([`Replay`](crate::Replay), [`ReplayBody`]).
+/// - A redirect takes the token off, as it does in ureq, and whoever answers then refuses nothing.
+///
+/// The agent's time limits hold for each attempt. How long a request waits for a token is up to the session
+/// ([`SessionBuilder::time_limit`](crate::driver::SessionBuilder::time_limit)).
+///
+/// Whether 4xx and 5xx become errors is up to the agent's configuration, as usual in ureq. A configuration of the
+/// single request is used, except for its `http_status_as_error`, which cannot be read back.
+#[derive(Clone, Debug)]
+pub struct AuthAgent {
+    agent: Agent,
+    session: Session,
+    rules: Rules,
+}
+
+impl AuthAgent {
+    /// Sends with this agent, with the tokens of this session, by these rules.
+    pub fn new(agent: Agent, session: Session, rules: Rules) -> Self {
+        Self { agent, session, rules }
+    }
+
+    /// Sends the request and waits for the answer; before that, if need be, for a token.
+    ///
+    /// # Errors
+    /// [`Error`]. After [`Error::Refused`] the answer that refused the token is in it.
+    pub fn run<B: ReplayBody>(&self, request: Request<B>) -> Result<Response<Body>, Error> {
+        let (parts, mut body) = request.into_parts();
+        let Some(request) = self.rules.admit(&parts) else {
+            return Ok(body.source().with(parts, |request| self.agent.run(request))?);
+        };
+        let parts = configure(self.agent.configure_request(Request::from_parts(parts, ())));
+        let mut sender = Direct { agent: &self.agent, body };
+        let response = attempts::run(&self.session, &self.rules, request, &parts, &mut sender)?;
+        if self.agent.config().http_status_as_error() { status_as_error(response) } else { Ok(response) }
+    }
+
+    /// The session, to sign in and out.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+struct Direct<'a, B> {
+    agent: &'a Agent,
+    body: B,
+}
+
+impl<B: ReplayBody> Sender for Direct<'_, B> {
+    fn send(&mut self, parts: Parts) -> Result<Response<Body>, ureq::Error> {
+        self.body.source().with(parts, |request| self.agent.run(request))
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.body.is_whole()
+    }
+}

@@ -1,0 +1,115 @@
+use std::io::{self, Cursor, Read as _};
+
+use token_refresh_driver::{Answer, Carried, ResourceRequest, Rules, Ruling, Session};
+use ureq::{
+    Body, ResponseExt as _,
+    config::{ConfigBuilder, RedirectAuthHeaders},
+    http::{Response, request::Parts},
+    typestate::HttpCrateScope,
+};
+
+use crate::Error;
+
+/// How much of a refusal that nobody will read is read, so that its connection can be used again (RPLY-09).
+const MAX_DRAINED: u64 = 16 * 1024;
+
+/// Sends the attempts of one request.
+pub(crate) trait Sender {
+    /// Sends it. The request has a token, and statuses must not become errors.
+    fn send(&mut self, parts: Parts) -> Result<Response<Body>, ureq::Error>;
+
+    /// Whether the content can be sent once more.
+    fn is_repeatable(&self) -> bool;
+}
+
+/// Sends a request with a token, and once more with a newer one if the rules and the content allow it.
+pub(crate) fn run(
+    session: &Session,
+    rules: &Rules,
+    mut request: ResourceRequest,
+    parts: &Parts,
+    sender: &mut impl Sender,
+) -> Result<Response<Body>, Error> {
+    let mut token = session.token().map_err(Error::NoToken)?;
+    loop {
+        let mut attempt = parts.clone();
+        request.carry(&token, &mut attempt.headers);
+        let mut response = sender.send(attempt).map_err(Error::from)?;
+        match judge(rules, &request, &mut response) {
+            Ruling::Accepted(token) => {
+                session.accept(token);
+                return Ok(response);
+            }
+            Ruling::Final => return Ok(response),
+            Ruling::Refused { token: refused, replay } => {
+                token = match session.reject(refused) {
+                    Ok(newer) => newer,
+                    Err(reason) => return Err(Error::Refused { response: Box::new(response), reason }),
+                };
+                if !replay || !sender.is_repeatable() {
+                    return Ok(response);
+                }
+                drain(response);
+            }
+        }
+    }
+}
+
+/// What the attempts need from ureq, whatever the caller's configuration says.
+pub(crate) fn configure(config: ConfigBuilder<HttpCrateScope<()>>) -> Parts {
+    let request = config
+        // An answer that becomes an error loses its challenge.
+        .http_status_as_error(false)
+        // ureq's other policy compares hosts and not ports, which would take the token to another origin (SEC-03).
+        .redirect_auth_headers(RedirectAuthHeaders::Never)
+        // The final address does not tell a redirect that came back from none at all.
+        .save_redirect_history(true)
+        .build();
+    request.into_parts().0
+}
+
+/// What ureq would have made of the status.
+pub(crate) fn status_as_error(response: Response<Body>) -> Result<Response<Body>, Error> {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        return Err(Error::Http(ureq::Error::StatusCode(status.as_u16())));
+    }
+    Ok(response)
+}
+
+fn judge(rules: &Rules, request: &ResourceRequest, response: &mut Response<Body>) -> Ruling {
+    let redirected = response.get_redirect_history().is_some_and(|history| history.len() > 1);
+    let carried = if redirected { Carried::No } else { Carried::Yes };
+    let status = response.status().as_u16();
+    let beginning = if rules.peeks_at(status) { peek(response.body_mut()) } else { Vec::new() };
+    rules.judge(request, status, response.headers(), &beginning, carried)
+}
+
+/// The beginning of the content, which stays readable as a whole (CHAL-10).
+fn peek(body: &mut Body) -> Vec<u8> {
+    let mut beginning = Vec::new();
+    // What breaks here breaks again for the caller, who is told then.
+    let _ = body.as_reader().take(Answer::MAX_PEEK as u64).read_to_end(&mut beginning);
+
+    let mut rebuilt = Body::builder();
+    if let Some(mime_type) = body.mime_type() {
+        rebuilt = rebuilt.mime_type(mime_type);
+    }
+    if let Some(charset) = body.charset() {
+        rebuilt = rebuilt.charset(charset);
+    }
+    if let Some(length) = body.content_length() {
+        rebuilt = rebuilt.limit(length);
+    }
+    let rest = std::mem::replace(body, Body::builder().data(Vec::new()));
+    *body = rebuilt.reader(Cursor::new(beginning.clone()).chain(rest.into_reader()));
+    beginning
+}
+
+fn drain(response: Response<Body>) {
+    let body = response.into_body();
+    if body.content_length().is_some_and(|length| length <= MAX_DRAINED) {
+        // If it breaks, the connection is not used again, and that is all.
+        let _ = io::copy(&mut body.into_reader(), &mut io::sink());
+    }
+}

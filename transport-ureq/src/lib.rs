@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod agent;
+mod attempts;
+mod body;
+mod error;
+mod middleware;
+mod transport;
+
+pub use token_refresh_driver::{
+    self as driver, AllowedOrigins, BuildError, Cause, Endpoint, Grant, JsonProfile, OAuthProfile, Profile,
+    Replay, Rules, Secret, Session, WithoutToken, wire,
+};
+pub use ureq;
+
+pub use crate::{
+    agent::AuthAgent,
+    body::{OneShot, ReplayBody, Source},
+    error::Error,
+    middleware::AuthMiddleware,
+    transport::UreqTransport,
+};
+
+/// A session that refreshes its token with ureq, in memory, with all settings as they come.
+///
+/// For a store that processes share, a proxy, or other settings there is [`Session::builder`] with a [`UreqTransport`].
+///
+/// # Errors
+/// [`BuildError`]: the operating system gave no random number.
+pub fn session(profile: impl Profile + 'static) -> Result<Session, BuildError> {
+    Session::builder().blocking(UreqTransport::new(), profile)
+}
