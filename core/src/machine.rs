@@ -18,7 +18,7 @@ use crate::{
     watch::Watch,
 };
 
-/// How much of the past is remembered: exchanges that were given up or orphaned, and sign-ins of this process.
+/// How much of the past is remembered: exchanges that were given up or orphaned, and identities that began here.
 pub(crate) const REMEMBERED: usize = 64;
 
 /// The state machine: decides everything about one session, and does nothing itself.
@@ -40,7 +40,7 @@ pub struct Machine {
     pub(crate) known: Stored,
     pub(crate) current: Option<Current>,
     pub(crate) lineage: Lineage,
-    /// The identities that were signed in here, the newest last. One of an earlier sign-in may land late in the store.
+    /// The identities that began here, the newest last. The record of an earlier one may land late in the store.
     pub(crate) drawn: VecDeque<SessionId>,
     /// Whether the loss of this epoch's session was announced.
     pub(crate) lost: bool,
@@ -175,11 +175,7 @@ impl Machine {
         // What the old identity has under way is orphaned as it stands; nothing of it goes on.
         let now = self.set_clock(now);
         self.end_epoch();
-        let session = SessionId(self.rng.next());
-        self.drawn.push_back(session);
-        if self.drawn.len() > REMEMBERED {
-            self.drawn.pop_front();
-        }
+        let session = self.draw_session();
         let record = Record::signed_in(session, grant, now);
         self.session = Some(session);
         self.pacing.signed_in();

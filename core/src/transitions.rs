@@ -179,7 +179,7 @@ impl Machine {
             (Decision::Supersede, Some(_)) => self.supersede(run, now),
             (Decision::Adopt, Some(record)) => self.adopt(run, &record, now),
             (Decision::Release, record) => {
-                let record = record.unwrap_or_else(|| Record::vacant(SessionId(self.rng.next())));
+                let record = record.unwrap_or_else(|| Record::vacant(self.draw_session()));
                 let released = record.released(self.me, self.lineage.sent);
                 self.commit(run, Purpose::Release(None), released, now);
             }
@@ -216,7 +216,7 @@ impl Machine {
         if let Err(failure) = self.pacing.gate(&self.config, now) {
             return self.stop(run, failure, now);
         }
-        let record = record.unwrap_or_else(|| Record::vacant(SessionId(self.rng.next())));
+        let record = record.unwrap_or_else(|| Record::vacant(self.draw_session()));
         if record.holder.is_some() && !record.is_held_by(self.me) {
             self.outbox.notify(Notice::TakenOver);
         }
@@ -604,6 +604,16 @@ impl Machine {
             self.outbox.resolve(waiters, Ok(snapshot));
         }
         serve
+    }
+
+    /// The id of a new identity.
+    pub(crate) fn draw_session(&mut self) -> SessionId {
+        let session = SessionId(self.rng.next());
+        self.drawn.push_back(session);
+        if self.drawn.len() > REMEMBERED {
+            self.drawn.pop_front();
+        }
+        session
     }
 
     /// Forgets everything about this identity and fails everybody who waits for it (SESS-01). An exchange in flight is
