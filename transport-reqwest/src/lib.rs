@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod answer;
+mod attempts;
+mod client;
+mod content;
+mod error;
+#[cfg(feature = "middleware")]
+mod middleware;
+mod redirects;
+mod session;
+mod template;
+mod transport;
+
+pub use reqwest;
+pub use token_refresh_driver::{
+    self as driver, AllowedOrigins, BuildError, Cause, Endpoint, Grant, JsonProfile, OAuthProfile, Profile,
+    Replay, Rules, Secret, Session, TokioRuntime, WithoutToken, wire,
+};
+
+pub use crate::{
+    client::{AuthClient, AuthRequestBuilder, ResponseFuture, SendWith},
+    content::Content,
+    error::Error,
+    session::{SessionError, session},
+    transport::ReqwestTransport,
+};

@@ -1,0 +1,102 @@
+use std::{mem, time::Duration};
+
+use http::{HeaderMap, Method, request::Parts};
+use reqwest::{Body, Client, Request, RequestBuilder, Url};
+use token_refresh_driver::Token;
+use tokio::time::{Instant, timeout};
+
+use crate::Content;
+
+/// A request of a caller's, from which what is sent is copied, as far as its content can be.
+pub(crate) struct Template {
+    client: Client,
+    request: Request,
+    content: Option<Content>,
+    /// Whether the content was sent and cannot be sent again.
+    spent: bool,
+    deadline: Option<Instant>,
+}
+
+/// All of a request but its content.
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// Whether the content of the template belongs to it.
+    pub(crate) has_content: bool,
+}
+
+impl Template {
+    /// Also yields what rules and extensions are read from.
+    pub(crate) fn of(client: &Client, request: Request) -> reqwest::Result<(Self, Parts)> {
+        // The time limit of a request is for all of it, not for each attempt (RPLY-06).
+        let deadline = request.timeout().and_then(|limit| Instant::now().checked_add(*limit));
+        // reqwest shows the extensions of a request only to those who take it apart.
+        let (parts, body) = http::Request::<Body>::try_from(request)?.into_parts();
+        let content = parts.extensions.get::<Content>().cloned();
+        let request = Request::try_from(http::Request::from_parts(parts.clone(), body))?;
+        Ok((Self { client: client.clone(), request, content, spent: false, deadline }, parts))
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        let request = &self.request;
+        Head {
+            method: request.method().clone(),
+            url: request.url().clone(),
+            headers: request.headers().clone(),
+            has_content: true,
+        }
+    }
+
+    /// Whether the content can be sent, still or again.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.spent
+    }
+
+    /// A request with this head, to be sent. May spend the content.
+    pub(crate) fn fill(&mut self, head: &Head) -> reqwest::Result<Request> {
+        let content = self.content.clone().filter(|_| head.has_content);
+        let mut request = if head.has_content && content.is_none() { self.take() } else { self.bare() };
+        request.method_mut().clone_from(&head.method);
+        request.url_mut().clone_from(&head.url);
+        request.headers_mut().clone_from(&head.headers);
+        if let Some(left) = self.left() {
+            *request.timeout_mut() = Some(left);
+        }
+        match content {
+            None => Ok(request),
+            Some(content) => content.put_on(RequestBuilder::from_parts(self.client.clone(), request)).build(),
+        }
+    }
+
+    /// Waits for a token, at most as long as the request may take.
+    pub(crate) async fn wait(
+        &self,
+        token: impl Future<Output = Result<Token, token_refresh_driver::Error>>,
+    ) -> Result<Token, token_refresh_driver::Error> {
+        match self.left() {
+            None => token.await,
+            Some(left) => timeout(left, token).await.unwrap_or(Err(token_refresh_driver::Error::TimedOut)),
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// A copy, or else the request itself.
+    fn take(&mut self) -> Request {
+        self.request.try_clone().unwrap_or_else(|| {
+            self.spent = true;
+            let bare = self.bare();
+            mem::replace(&mut self.request, bare)
+        })
+    }
+
+    /// The same request without content.
+    fn bare(&self) -> Request {
+        let mut request = Request::new(self.request.method().clone(), self.request.url().clone());
+        *request.version_mut() = self.request.version();
+        request
+    }
+}
