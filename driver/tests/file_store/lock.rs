@@ -1,4 +1,9 @@
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use token_refresh_driver::{
     CommitError, Store, Version,
@@ -28,10 +33,12 @@ fn mp_04_mp_05_a_stopped_holder_lets_nobody_in_and_a_killed_one_everybody() {
     let mut holder = Talking::start(command("hold", scratch.path()));
     assert_eq!(holder.hear().as_deref(), Some("held"));
 
+    let began = Instant::now();
     let error = store.check().unwrap_err();
     assert!(matches!(error.problem(), FileProblem::Locked { .. }), "{error}");
     assert_eq!(error.path(), scratch.lock());
     assert_eq!(store.commit(version, &record(2)), Err(CommitError::Unavailable));
+    assert!(began.elapsed() < Duration::from_secs(20), "the wait has no limit");
     assert_eq!(store.load().unwrap().record, Some(record(1)), "reading needs no lock");
 
     holder.kill();

@@ -41,7 +41,7 @@ fn pers_03_a_process_killed_at_any_instant_leaves_the_old_record_or_the_new_one(
         for _ in 0..=kill % 3 {
             (last_number, last_version) = parse(&child.hear().unwrap());
         }
-        (0..kill.wrapping_mul(2_654_435_761) % 200_000).for_each(|spin| _ = std::hint::black_box(spin));
+        (0..kill.wrapping_mul(2_654_435_761) % 1_000_000).for_each(|spin| _ = std::hint::black_box(spin));
         child.kill();
         while let Some(word) = child.hear() {
             (last_number, last_version) = parse(&word);

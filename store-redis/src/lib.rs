@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod connection;
+mod error;
+mod script;
+mod store;
+
+pub use redis;
+pub use token_refresh_driver::store::Seal;
+
+pub use crate::{connection::Redis, error::RedisStoreError, store::RedisStore};
