@@ -222,8 +222,10 @@ impl Machine {
         self.advance(now);
         self.pacing.reset();
         let marked = self.known.record.as_ref().is_some_and(|record| record.refused);
-        self.lineage.forgiven = marked || self.lineage.verdict.is_some();
-        self.lineage.verdict = None;
+        if marked || self.lineage.verdict.is_some() {
+            // As if it had never been presented.
+            self.lineage = Lineage { serial: self.lineage.serial, forgiven: true, ..Lineage::default() };
+        }
         self.reopen();
     }
 

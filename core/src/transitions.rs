@@ -276,11 +276,11 @@ impl Machine {
 
     pub(crate) fn written(&mut self, run: Run, purpose: Purpose, now: Timestamp) {
         match purpose {
-            // Nothing is exchanged while a grant is in hand, nor when it is too late to send.
-            Purpose::Claim { send_by, .. } if self.unsaved.is_some() || now > send_by => {
-                self.proceed(run, now);
+            Purpose::Claim { n, send_by } => {
+                // A late answer may have come while the claim was written, or it is too late to send.
+                let overtaken = self.unsaved.is_some() || self.lineage.verdict.is_some() || now > send_by;
+                if overtaken { self.proceed(run, now) } else { self.exchange(run, n, send_by, now) }
             }
-            Purpose::Claim { n, send_by } => self.exchange(run, n, send_by, now),
             Purpose::Save => match self.known.record.clone() {
                 Some(record) => self.saved(run, &record, now),
                 None => self.finish(run, now),
@@ -449,8 +449,9 @@ impl Machine {
             }
             Ok(grant) => {
                 self.hold(&presentation, grant, sent_at, now);
-                if !self.stage.is_refreshing() {
-                    self.begin(false, now);
+                match &mut self.stage {
+                    Stage::Refreshing(run) => run.trouble_since = None,
+                    Stage::Idle | Stage::Failed(_) => self.begin(false, now),
                 }
             }
             Err(ExchangeError::Permanent) if presentation.epoch == self.epoch => self.refused(&presentation),

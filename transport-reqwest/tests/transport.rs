@@ -60,7 +60,7 @@ async fn retry_01_nobody_listens_is_not_sent() {
 #[tokio::test]
 async fn retry_01_a_name_that_does_not_exist_is_not_sent() {
     let attempt = attempt();
-    let request = request("http://no-such-host.invalid/token".into());
+    let request = request("http://not..a.name/token".into());
     let sent = ReqwestTransport::new().unwrap().send(request, &attempt).await;
     assert_eq!(sent.err(), Some(TransportError::NotSent));
     assert_eq!(attempt.sent_at(), None);
