@@ -161,6 +161,9 @@ pub enum ConfigError {
     /// An exchange could never end in time.
     #[error("exchange_limit is 0: no exchange could end in time; allow at least 1 ms")]
     NoExchangeLimit,
+    /// Nothing could ever be sent in time.
+    #[error("send_limit is 0: nothing could be sent in time; allow at least 1 ms")]
+    NoSendLimit,
     /// A token would be stale at birth.
     #[error(
         "soft_margin and jitter together take 100 percent of the lifetime or more: a fresh token would be stale"
@@ -190,7 +193,8 @@ pub enum ConfigError {
 pub enum ConfigWarning {
     /// RETRY-06.
     #[error(
-        "the reuse window is shorter than two exchange limits: after a time-out the prompt retry comes too late"
+        "the reuse window is shorter than two exchange limits with send_limit and skew: after a time-out the prompt \
+         retry comes too late"
     )]
     WindowTooShortForRetry,
     /// With a shared store only.
@@ -230,6 +234,7 @@ impl Config {
         let checks = [
             (self.max_waiters == 0, ConfigError::NoWaiters),
             (self.exchange_limit.is_zero(), ConfigError::NoExchangeLimit),
+            (self.send_limit.is_zero(), ConfigError::NoSendLimit),
             (self.soft_margin.percent.saturating_add(self.jitter.percent) >= 100, ConfigError::StaleAtBirth),
             (
                 self.hard_margin.percent > self.soft_margin.percent
@@ -254,7 +259,8 @@ impl Config {
                 let exchange = self.send_limit.saturating_add(self.exchange_limit).saturating_add(self.skew);
                 let takeover =
                     self.term().saturating_add(Self::POLL_CAP.saturating_mul(2)).saturating_add(exchange);
-                (self.exchange_limit.saturating_mul(2) > window, shared && takeover > window)
+                let retry = self.exchange_limit.saturating_add(exchange);
+                (retry > window, shared && takeover > window)
             }
             AmbiguousPolicy::NonRotating | AmbiguousPolicy::UntilUsed | AmbiguousPolicy::Never { .. } => {
                 (false, false)
@@ -274,5 +280,44 @@ impl Margin {
     pub(crate) fn of(self, lifetime: Duration) -> Duration {
         let share = lifetime.as_millis().saturating_mul(u128::from(self.percent)) / 100;
         self.at_most.min(Duration::from_millis(u64::try_from(share).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_an_error_that_says_why() {
+        let broken: [(fn(&mut Config), ConfigError); 8] = [
+            (|config| config.max_waiters = 0, ConfigError::NoWaiters),
+            (|config| config.exchange_limit = Duration::ZERO, ConfigError::NoExchangeLimit),
+            (|config| config.send_limit = Duration::ZERO, ConfigError::NoSendLimit),
+            (|config| config.jitter.percent = 80, ConfigError::StaleAtBirth),
+            (|config| config.hard_margin.percent = 30, ConfigError::HardBeforeSoft),
+            (|config| config.rate.starts = 0, ConfigError::NoExchanges),
+            (|config| config.breaker = 0, ConfigError::BreakerAlwaysOpen),
+            (|config| config.exchange_limit = Duration::from_secs(56), ConfigError::TermTooLong),
+        ];
+        for (break_it, error) in broken {
+            let mut config = Config { persistence: Persistence::Shared, ..Config::default() };
+            assert_eq!(config.validate(), Ok(()));
+            break_it(&mut config);
+            assert_eq!(config.validate(), Err(error));
+        }
+    }
+
+    #[test]
+    fn retry_06_a_window_that_is_too_short_is_worth_a_warning() {
+        let warnings = |persistence, seconds| {
+            let ambiguous = AmbiguousPolicy::Once { window: Duration::from_secs(seconds), last_resort: true };
+            Config { persistence, ambiguous, ..Config::default() }.warnings().collect::<Vec<_>>()
+        };
+        assert_eq!(warnings(Persistence::Memory, 24), []);
+        assert_eq!(warnings(Persistence::Memory, 23), [ConfigWarning::WindowTooShortForRetry]);
+        assert_eq!(warnings(Persistence::Shared, 30), []);
+        assert_eq!(warnings(Persistence::Shared, 29), [ConfigWarning::WindowTooShortForTakeover]);
     }
 }

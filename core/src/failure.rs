@@ -79,7 +79,8 @@ pub enum Cause {
     Transient,
     /// The operator has to mend the configuration, then call `reset`.
     Misconfigured,
-    /// The refresh token may be spent; an access token that is still good goes on being served.
+    /// The refresh token may be spent. An access token that is still good goes on being served, and after it the machine
+    /// tries once more.
     Uncertain,
     /// The refresh works but its tokens are refused: wrong audience, suspended account, a bug on the server.
     RefusedAfterRefresh,
@@ -105,8 +106,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether a session that was there is gone with this failure, as opposed to never having been there.
-    pub(crate) fn loses_session(self) -> bool {
+    fn loses_session(self) -> bool {
         match self {
             Self::NoRefreshToken | Self::Refused | Self::RefusedAfterAmbiguity | Self::Interaction => true,
             Self::NoCredentials
@@ -124,9 +124,15 @@ impl FailureKind {
 }
 
 impl Failure {
-    /// What to do about it.
+    /// What to do about it. A refresh token of unknown fate that the policy never lets out again is as good as gone.
     pub fn cause(self) -> Cause {
-        self.kind.cause()
+        let gone = self.kind == FailureKind::Uncertain && self.retry == Retry::Never;
+        if gone { Cause::NeedsSignIn } else { self.kind.cause() }
+    }
+
+    /// Whether a session that was there is gone with this failure, as opposed to never having been there.
+    pub(crate) fn loses_session(self) -> bool {
+        self.kind.loses_session() || (self.kind == FailureKind::Uncertain && self.retry == Retry::Never)
     }
 
     pub(crate) fn never(kind: FailureKind) -> Self {

@@ -56,7 +56,9 @@ pub enum Effect {
     Load {
         /// To be echoed.
         ticket: Ticket,
-        /// Do not read before this instant.
+        /// Do not read before this instant, unless the store says that the record changed. A read that is too early
+        /// does no harm: a claim counts as watched for the time that passed between two reads, not for the pause that
+        /// was asked for (rule 4 of the claim protocol).
         not_before: Timestamp,
     },
     /// Replace the record if its version is still `expected`, durably and linearizably, and answer with

@@ -217,7 +217,8 @@ impl Machine {
     }
 
     /// The application has removed the reason of a failure: leaves the failed state, lifts back-off and breaker, and
-    /// lets a refused refresh token be tried once more. The rate limit stays (CORE-11).
+    /// lets a refused refresh token be tried once more. The rate limit stays (CORE-11), and so does what the policy says
+    /// of a refresh token of unknown fate.
     pub fn reset(&mut self, now: Timestamp) {
         self.advance(now);
         self.pacing.reset();

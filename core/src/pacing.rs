@@ -124,6 +124,8 @@ impl Pacing {
     pub(crate) fn signed_in(&mut self) {
         self.attempts = 0;
         self.unexplained = 0;
+        // Whatever the reason was, it was another credential's.
+        self.pause = self.pause.map(|(until, _)| (until, FailureKind::Transient));
         self.accepted();
     }
 

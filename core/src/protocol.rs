@@ -309,7 +309,8 @@ impl Record {
         Self {
             serial: self.serial.saturating_add(1),
             born: unsaved.n,
-            contested: unsaved.n > 1 || foreign,
+            // Whoever presented before, after or beside it: that request may still be under way (rule 7).
+            contested: unsaved.n > 1 || self.presented > unsaved.n || foreign,
             body,
             ..Self::vacant(self.session)
         }

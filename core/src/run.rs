@@ -26,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) ticket: Ticket,
     /// When the watchdog gives the effect up.
     pub(crate) give_up_at: Timestamp,
+    /// Whether the watchdog came late and gave the effect some time more.
+    pub(crate) spared: bool,
     /// Whether a caller ever asked for a token in this run. Stays so when that caller leaves (I-18).
     pub(crate) wanted: bool,
     /// What was true before a run that no caller asked for, and is true again after it.
@@ -34,7 +36,7 @@ pub(crate) struct Run {
     pub(crate) trouble_since: Option<Timestamp>,
     /// A commit of this run met another version before.
     pub(crate) conflict: bool,
-    /// An exchange of this run was too late to be sent before.
+    /// It was too late to send in this run before.
     pub(crate) late: bool,
 }
 
@@ -89,6 +91,7 @@ impl Run {
             step: Step::Load,
             ticket: Ticket(0),
             give_up_at: Timestamp::MAX,
+            spared: false,
             wanted,
             before,
             trouble_since: None,

@@ -72,7 +72,15 @@ impl Machine {
     /// What nearly every call begins with: moves the clock, and lets time have its effects.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
         let now = self.set_clock(now);
-        if let Some(run) = self.stage.take_run_if(|run| run.give_up_at <= now) {
+        if let Some(mut run) = self.stage.take_run_if(|run| run.give_up_at <= now) {
+            if !run.spared && run.give_up_at.after(Config::SLACK) <= now {
+                // Nobody looked for a while, so the process stood still, and the answer may be there to be read: whoever
+                // reads it gets the time that another process would get (rule 4).
+                let give_up_at = now.after(Config::SLACK);
+                self.stage = Stage::Refreshing(Run { spared: true, give_up_at, ..run });
+                return now;
+            }
+            run.spared = false;
             if let Step::Exchange(presentation) = &run.step {
                 self.remember(run.ticket, presentation.clone());
             }
@@ -260,7 +268,9 @@ impl Machine {
                 self.written(run, purpose, now);
             }
             // A claim that cannot be given back now is owed to the store.
-            (Err(_), Purpose::Release(Some(failure))) => self.fail(run, failure, now),
+            (Err(_), Purpose::Release(Some(failure))) if self.unsaved.is_none() => {
+                self.fail(run, failure, now);
+            }
             (Err(_), Purpose::Release(None)) if !run.wanted => self.finish(run, now),
             // An unanswered commit proves nothing: load and look (rule 1).
             (Err(CommitError::Conflict), _) if !mem::replace(&mut run.conflict, true) => self.load(run, now),
@@ -274,25 +284,31 @@ impl Machine {
         }
     }
 
-    pub(crate) fn written(&mut self, run: Run, purpose: Purpose, now: Timestamp) {
+    pub(crate) fn written(&mut self, mut run: Run, purpose: Purpose, now: Timestamp) {
         match purpose {
-            Purpose::Claim { n, send_by } => {
-                // A late answer may have come while the claim was written, or it is too late to send.
-                let overtaken = self.unsaved.is_some() || self.lineage.verdict.is_some() || now > send_by;
-                if overtaken { self.proceed(run, now) } else { self.exchange(run, n, send_by, now) }
+            // A late answer came while the claim was written.
+            Purpose::Claim { .. } if self.unsaved.is_some() || self.lineage.verdict.is_some() => {
+                self.proceed(run, now);
             }
+            Purpose::Claim { n, send_by } if now <= send_by => self.exchange(run, n, send_by, now),
+            // Too late to send: once more, and then the store is too slow.
+            Purpose::Claim { .. } if !mem::replace(&mut run.late, true) => self.proceed(run, now),
+            Purpose::Claim { .. } => self.stop(run, store_failure(now), now),
             Purpose::Save => match self.known.record.clone() {
                 Some(record) => self.saved(run, &record, now),
                 None => self.finish(run, now),
             },
             Purpose::Mark => {
                 self.claimed = None;
-                let kind = self.lineage.verdict.unwrap_or(FailureKind::Refused);
-                self.fail(run, Failure::never(kind), now);
+                match self.lineage.verdict.filter(|_| self.unsaved.is_none()) {
+                    Some(kind) => self.fail(run, Failure::never(kind), now),
+                    // A late answer, or a reset, came while the mark was written.
+                    None => self.proceed(run, now),
+                }
             }
             Purpose::Release(failure) => {
                 self.claimed = None;
-                match failure {
+                match failure.filter(|_| self.unsaved.is_none()) {
                     Some(failure) => self.fail(run, failure, now),
                     None => self.proceed(run, now),
                 }
@@ -316,6 +332,7 @@ impl Machine {
         if self.lineage.serial != record.serial {
             self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
         }
+        self.lineage.forgiven = false;
         let refresh = record.grant().and_then(Grant::refresh_token).cloned();
         let limit = self.config.exchange_limit;
         let give_up_at = send_by.after(limit).after(Config::SLACK);
@@ -532,11 +549,11 @@ impl Machine {
         };
         unsaved.installed = true;
         let body = Body::Grant { grant: unsaved.grant.clone(), obtained_at: unsaved.obtained_at };
-        let serial = unsaved.spent.saturating_add(1);
+        let (serial, born) = (unsaved.spent.saturating_add(1), unsaved.n);
         let session = self.session.unwrap_or(SessionId(0));
         self.outbox.notify(Notice::SaveDelayed);
         self.pacing.succeeded();
-        self.install(&Record { serial, body, ..Record::vacant(session) }, Origin::Exchange, now);
+        self.install(&Record { serial, born, body, ..Record::vacant(session) }, Origin::Exchange, now);
         self.finish(run.satisfied(), now);
     }
 
@@ -563,7 +580,7 @@ impl Machine {
         }
         let waiters = self.waiters.detach();
         self.outbox.notify(Notice::RefreshFailed { failure, released: waiters.len() });
-        if failure.kind.loses_session() {
+        if failure.loses_session() {
             self.announce_loss(failure.kind);
         }
         self.close(failure, now);
@@ -589,7 +606,7 @@ impl Machine {
         let id = TokenId { epoch: self.epoch, generation: self.generation };
         let snapshot = Arc::new(Snapshot::new(id, grant, *obtained_at, &self.config, &mut self.rng, now));
         let serve = origin != Origin::Adoption || snapshot.is_usable(now);
-        let fresh = origin != Origin::SignIn;
+        let fresh = origin != Origin::SignIn && record.born > 0;
         if self.current.as_ref().is_some_and(|current| !current.refused) {
             // The last one served its time, so the row of fruitless ones is broken.
             self.pacing.accepted();
@@ -636,7 +653,9 @@ impl Machine {
         self.current = None;
         self.lineage = Lineage::default();
         self.lost = false;
-        self.pending = None;
+        if let Some(pending) = self.pending.take() {
+            self.revoke(pending.newest());
+        }
         self.claimed = None;
         self.outbox.publish(None);
         let waiters = self.waiters.detach();
@@ -648,6 +667,7 @@ impl Machine {
         self.announce_loss(kind);
         let record = self.known.record.clone();
         self.end_epoch();
+        self.pacing.signed_in();
         drop(run);
         match record {
             Some(record) if record.body != Body::SignedOut => {
@@ -694,13 +714,16 @@ impl Machine {
         Failure::never(kind)
     }
 
-    /// Enters the failed state. A final failure is looked past only where another process may have signed in, or saved
-    /// late (rule 9).
+    /// Enters the failed state. Where another process may have refreshed, saved late or signed in, any failure is looked
+    /// past (rule 9): a load costs the server nothing, and an exchange still has to wait.
     pub(crate) fn close(&mut self, failure: Failure, now: Timestamp) {
-        let look_at = match (failure.retry, self.config.persistence) {
-            (Retry::At(instant), _) => instant,
-            (Retry::Never, Persistence::Memory) => Timestamp::MAX,
-            (Retry::Never, Persistence::Shared) => now.after(Config::LOOK_AGAIN),
+        let retry_at = match failure.retry {
+            Retry::At(instant) => instant,
+            Retry::Never => Timestamp::MAX,
+        };
+        let look_at = match self.config.persistence {
+            Persistence::Memory => retry_at,
+            Persistence::Shared => retry_at.min(now.after(Config::LOOK_AGAIN)),
         };
         self.stage = Stage::Failed(Failed { failure, look_at });
     }
@@ -714,9 +737,15 @@ impl Machine {
         }
     }
 
-    /// Leaves the failed state.
+    /// Leaves the failed state, also one that is about to be entered.
     pub(crate) fn reopen(&mut self) {
         self.stage.take_failure();
+        if let Stage::Refreshing(run) = &mut self.stage {
+            run.before = None;
+            if let Step::Commit { purpose: Purpose::Release(failure), .. } = &mut run.step {
+                *failure = None;
+            }
+        }
     }
 
     pub(crate) fn owes(&self) -> bool {

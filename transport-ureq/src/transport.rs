@@ -164,8 +164,15 @@ impl wire::Transport for Gated {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let timeout = self.limit(timeout)?;
-        self.transport.await_input(timeout)
+        let limited = self.limit(timeout)?;
+        match self.transport.await_input(limited) {
+            // A read that the stop itself interrupted says so without a look at what has arrived.
+            Err(Error::Timeout(_)) if !self.late && self.end.is_some_and(|end| end <= Instant::now()) => {
+                let limited = self.limit(timeout)?;
+                self.transport.await_input(limited)
+            }
+            result => result,
+        }
     }
 
     fn is_open(&mut self) -> bool {

@@ -139,9 +139,9 @@ fn by_status(endpoint: Endpoint, error: &ErrorReply<'_>, has_code: bool) -> Exch
         },
         // The last comes from a captive portal: the request has not reached the server (RFC 6585 §6).
         408 | 425 | 429 | 511 => transient(error),
-        400..=499 => ExchangeError::Unexplained,
         // A server that names a time has looked at the request and put it off.
-        503 if error.retry_after.is_some() => transient(error),
+        400..=499 | 503 if error.retry_after.is_some() => transient(error),
+        400..=499 => ExchangeError::Unexplained,
         // 5xx, a 2xx without a usable token, and what is not a final status at all.
         _ => ExchangeError::Ambiguous,
     }
