@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use token_refresh_core::{Config, ConfigError, Machine, Persistence};
+use token_refresh_core::{AmbiguousPolicy, Config, ConfigError, Machine, Persistence, Renewal};
 
 use crate::{
     AsyncStore, AsyncTransport, Clock, Profile, Session, Sleep, Spawn, Store, SystemClock, Transport,
@@ -136,6 +136,10 @@ impl SessionBuilder {
     /// What the machine has to know about its ports.
     fn describe_ports(&mut self, profile: &impl Profile, shared: bool) {
         self.config.renewal = profile.renewal();
+        if self.config.renewal == Renewal::Ambient {
+            // Nothing is presented that could be spent.
+            self.config.ambiguous = AmbiguousPolicy::NonRotating;
+        }
         self.config.persistence = if shared { Persistence::Shared } else { Persistence::Memory };
     }
 }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use token_refresh_core::{
-    ExchangeError, Grant, Renewal, Secret, Timestamp,
+    ExchangeError, Grant, Renewal, Secret, Timestamp, TokenType,
     wire::{self, JsonEndpoint, OAuthClient, Reply},
 };
 
@@ -62,7 +62,7 @@ impl Profile for OAuthProfile {
     }
 
     fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        with_reply(response, |reply| self.client.read(reply, now))
+        with_reply(response, |reply| self.client.read(reply, now)).and_then(without_proof)
     }
 
     fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
@@ -106,6 +106,11 @@ fn post(endpoint: &Endpoint, request: &wire::Request) -> Result<Request<Bytes>, 
     *post.uri_mut() = endpoint.uri().clone();
     *post.headers_mut() = headers;
     Ok(post)
+}
+
+/// A token that is bound to a key is of no use here, where no proof of the key is made (AUTH-02, AUTH-07).
+fn without_proof(grant: Grant) -> Result<Grant, ExchangeError> {
+    if grant.token_type() == TokenType::Bearer { Ok(grant) } else { Err(ExchangeError::Misconfigured) }
 }
 
 fn with_reply<R>(response: &Response<Bytes>, read: impl FnOnce(&Reply<'_>) -> R) -> R {

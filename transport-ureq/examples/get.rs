@@ -171,7 +171,8 @@ fn session(options: &Options) -> Result<Session, Box<dyn StdError>> {
     let endpoint =
         endpoint(&options.token_endpoint).map_err(|error| Problem::new("--token-endpoint", error))?;
     let profile = OAuthProfile::refresh_token(client(options)?, endpoint);
-    Ok(Session::builder().store(store).time_limit(options.timeout).blocking(UreqTransport::new(), profile)?)
+    let transport = UreqTransport::new().on_error(|error| eprintln!("get: the token endpoint: {error}"));
+    Ok(Session::builder().store(store).time_limit(options.timeout).blocking(transport, profile)?)
 }
 
 fn client(options: &Options) -> Result<OAuthClient, Box<dyn StdError>> {

@@ -88,8 +88,7 @@ fn judge(rules: &Rules, request: &ResourceRequest, response: &mut Response<Body>
 /// The beginning of the content, which stays readable as a whole (CHAL-10).
 fn peek(body: &mut Body) -> Vec<u8> {
     let mut beginning = Vec::new();
-    // What breaks here breaks again for the caller, who is told then.
-    let _ = body.as_reader().take(Answer::MAX_PEEK as u64).read_to_end(&mut beginning);
+    let broken = body.as_reader().take(Answer::MAX_PEEK as u64).read_to_end(&mut beginning).err();
 
     let mut rebuilt = Body::builder();
     if let Some(mime_type) = body.mime_type() {
@@ -102,8 +101,18 @@ fn peek(body: &mut Body) -> Vec<u8> {
         rebuilt = rebuilt.limit(length);
     }
     let rest = std::mem::replace(body, Body::builder().data(Vec::new()));
-    *body = rebuilt.reader(Cursor::new(beginning.clone()).chain(rest.into_reader()));
+    let rest = Broken(broken).chain(rest.into_reader());
+    *body = rebuilt.reader(Cursor::new(beginning.clone()).chain(rest));
     beginning
+}
+
+/// Where the content broke off, for the caller to find too: ureq says it once, and then that all is well.
+struct Broken(Option<io::Error>);
+
+impl io::Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 fn drain(response: Response<Body>) {

@@ -21,10 +21,10 @@ use ureq::{
 ///
 /// A connection that was kept would save a handshake now and then. But the server may have closed it, and a request
 /// written to a dead connection may or may not have been processed: for a refresh token that is the worst answer.
-#[derive(Debug)]
 pub struct UreqTransport {
     config: Config,
     connector: Arc<DefaultConnector>,
+    on_error: Box<dyn Fn(&Error) + Send + Sync>,
 }
 
 impl UreqTransport {
@@ -38,7 +38,21 @@ impl UreqTransport {
     ///
     /// What concerns redirects and statuses in it has no meaning here.
     pub fn with_config(config: Config) -> Self {
-        Self { config, connector: Arc::default() }
+        Self { config, connector: Arc::default(), on_error: Box::new(|_| {}) }
+    }
+
+    /// Calls `observer` with the reason whenever there is no answer: an unknown host, a refused connection, a
+    /// certificate. A session learns only whether something was sent.
+    #[must_use]
+    pub fn on_error(mut self, observer: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_error = Box::new(observer);
+        self
+    }
+}
+
+impl fmt::Debug for UreqTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqTransport").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -62,10 +76,13 @@ impl Transport for UreqTransport {
             .max_redirects(0)
             .timeout_resolve(Some(attempt.time_to_begin()))
             .build();
-        agent.run(request).and_then(whole).map_err(|_| match attempt.sent_at() {
-            // The gate never opened, so nothing was written.
-            None => TransportError::NotSent,
-            Some(_) => TransportError::Ambiguous,
+        agent.run(request).and_then(whole).map_err(|error| {
+            (self.on_error)(&error);
+            match attempt.sent_at() {
+                // The gate never opened, so nothing was written.
+                None => TransportError::NotSent,
+                Some(_) => TransportError::Ambiguous,
+            }
         })
     }
 }

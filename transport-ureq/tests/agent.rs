@@ -8,7 +8,8 @@ use std::{
 };
 
 use token_refresh_conformance::server::{
-    AuthorizationServer, Challenge, Policy, ResourcePolicy, ResourceServer, Response as Scripted, Seen, Step,
+    AuthorizationServer, Challenge, Cut, Policy, ResourcePolicy, ResourceServer, Response as Scripted, Seen,
+    Step,
 };
 use token_refresh_ureq::{
     AllowedOrigins, AuthAgent, AuthMiddleware, Cause, Endpoint, Error, Grant, OAuthProfile, OneShot, Rules,
@@ -297,4 +298,16 @@ fn rply_09_the_connection_of_a_refusal_is_used_again() {
     let agent = AuthAgent::new(ureq::agent(), world.session, rules);
     assert_eq!(agent.run(Request::get(&origin).body(()).unwrap()).unwrap().status(), 200);
     server.join().unwrap();
+}
+
+/// The predicate was shown what there was of the content; the caller is told that it is not all.
+#[test]
+fn chal_10_content_that_breaks_off_is_not_made_whole_by_a_look_at_it() {
+    let mut world = World::new();
+    world.rules = world.rules.clone().refused_if([200], |_| false);
+    for sender in [world.ureq(|auth| auth), ureq::agent()] {
+        world.api.script([Step::new().answer(Scripted::new(200).body("0123456789")).cut(Cut::InBody(5))]);
+        let mut answer = sender.get(world.api.url("/a")).call().unwrap();
+        assert!(answer.body_mut().read_to_vec().is_err());
+    }
 }
