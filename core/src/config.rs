@@ -291,22 +291,21 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_an_error_that_says_why() {
-        let broken: [(fn(&mut Config), ConfigError); 8] = [
-            (|config| config.max_waiters = 0, ConfigError::NoWaiters),
-            (|config| config.exchange_limit = Duration::ZERO, ConfigError::NoExchangeLimit),
-            (|config| config.send_limit = Duration::ZERO, ConfigError::NoSendLimit),
-            (|config| config.jitter.percent = 80, ConfigError::StaleAtBirth),
-            (|config| config.hard_margin.percent = 30, ConfigError::HardBeforeSoft),
-            (|config| config.rate.starts = 0, ConfigError::NoExchanges),
-            (|config| config.breaker = 0, ConfigError::BreakerAlwaysOpen),
-            (|config| config.exchange_limit = Duration::from_secs(56), ConfigError::TermTooLong),
-        ];
-        for (break_it, error) in broken {
-            let mut config = Config { persistence: Persistence::Shared, ..Config::default() };
-            assert_eq!(config.validate(), Ok(()));
-            break_it(&mut config);
-            assert_eq!(config.validate(), Err(error));
-        }
+        fails(|config| config.max_waiters = 0, ConfigError::NoWaiters);
+        fails(|config| config.exchange_limit = Duration::ZERO, ConfigError::NoExchangeLimit);
+        fails(|config| config.send_limit = Duration::ZERO, ConfigError::NoSendLimit);
+        fails(|config| config.jitter.percent = 80, ConfigError::StaleAtBirth);
+        fails(|config| config.hard_margin.percent = 30, ConfigError::HardBeforeSoft);
+        fails(|config| config.rate.starts = 0, ConfigError::NoExchanges);
+        fails(|config| config.breaker = 0, ConfigError::BreakerAlwaysOpen);
+        fails(|config| config.exchange_limit = Duration::from_secs(56), ConfigError::TermTooLong);
+    }
+
+    fn fails(change: impl FnOnce(&mut Config), error: ConfigError) {
+        let mut config = Config { persistence: Persistence::Shared, ..Config::default() };
+        assert_eq!(config.validate(), Ok(()));
+        change(&mut config);
+        assert_eq!(config.validate(), Err(error));
     }
 
     #[test]
