@@ -111,3 +111,99 @@ impl Drop for Sleeper {
         drop(waker);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use std::{
+        sync::{
+            Mutex,
+            mpsc::{Receiver, Sender, channel},
+        },
+        task::Wake,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::{ManualClock, SystemClock};
+
+    /// How long a test waits for what must happen before it fails.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const LONG: Duration = Duration::from_secs(1_000);
+
+    /// Real time; says when somebody begins to wait for it.
+    struct Loud {
+        clock: SystemClock,
+        parking: Mutex<Sender<()>>,
+    }
+
+    impl Clock for Loud {
+        fn now(&self) -> Timestamp {
+            self.clock.now()
+        }
+
+        fn park_until(&self, until: Timestamp) {
+            // A test that has ended does not listen.
+            let _ = self.parking.lock().unwrap().send(());
+            self.clock.park_until(until);
+        }
+    }
+
+    /// An alarm on which somebody sleeps for long, and its thread waits.
+    fn waiting() -> (Arc<Alarm>, Sleeping) {
+        let (sender, parking) = channel();
+        let alarm = Alarm::new(Arc::new(Loud { clock: SystemClock::new(), parking: Mutex::new(sender) }));
+        let (late, _) = asleep(&alarm, LONG);
+        parking.recv_timeout(PATIENCE).unwrap();
+        (alarm, late)
+    }
+
+    struct Ring(Mutex<Sender<()>>);
+
+    impl Wake for Ring {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().send(()).unwrap();
+        }
+    }
+
+    /// Goes to sleep; the other end hears when it is woken.
+    fn asleep(alarm: &Arc<Alarm>, span: Duration) -> (Sleeping, Receiver<()>) {
+        let (sender, woken) = channel();
+        let mut sleeping = alarm.sleep(alarm.clock.now().after(span));
+        let waker = Waker::from(Arc::new(Ring(Mutex::new(sender))));
+        assert!(sleeping.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        (sleeping, woken)
+    }
+
+    #[test]
+    fn whoever_is_due_is_woken_and_nobody_else() {
+        let clock = ManualClock::new(Timestamp::from_millis(1_000));
+        let alarm = Alarm::new(Arc::new(clock.clone()));
+        let (_early, early) = asleep(&alarm, Duration::from_secs(5));
+        let (_late, late) = asleep(&alarm, LONG);
+        clock.advance(Duration::from_secs(5));
+        early.recv_timeout(PATIENCE).unwrap();
+        assert!(late.try_recv().is_err());
+        clock.advance(LONG);
+        late.recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn somebody_who_sleeps_for_less_is_not_overslept() {
+        let (alarm, _late) = waiting();
+        let (_early, early) = asleep(&alarm, Duration::from_millis(10));
+        early.recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn the_thread_is_gone_when_nobody_sleeps_any_more() {
+        let (alarm, late) = waiting();
+        drop(late);
+        let begun = Instant::now();
+        while alarm.lock().ringer.is_some() {
+            assert!(begun.elapsed() < PATIENCE, "the thread still waits");
+            thread::yield_now();
+        }
+        assert!(alarm.lock().sleepers.is_empty());
+    }
+}

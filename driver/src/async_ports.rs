@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use token_refresh_core::{CommitError, Record, StoreError, Stored, Version};
 
-use crate::{Attempt, TransportError};
+use crate::{Attempt, Changed, TransportError};
 
 /// The async twin of [`Transport`](crate::Transport), with the same duties but one: it needs no timer. The driver
 /// drops the future if it has not called [`Attempt::begin`] in time, or if it is not done
@@ -55,6 +55,11 @@ pub trait AsyncStore: Send + Sync {
         expected: Version,
         record: &Record,
     ) -> impl Future<Output = Result<Version, CommitError>> + Send;
+
+    /// Called before each load: ready once the record may have changed since then. Must not block. Default: never.
+    fn changed(&self) -> Changed {
+        Changed::never()
+    }
 }
 
 /// Starts tasks.
@@ -120,6 +125,10 @@ impl<S: AsyncStore> AsyncStore for Arc<S> {
         record: &Record,
     ) -> impl Future<Output = Result<Version, CommitError>> + Send {
         (**self).commit(expected, record)
+    }
+
+    fn changed(&self) -> Changed {
+        (**self).changed()
     }
 }
 

@@ -10,7 +10,7 @@ use token_refresh_core::{
 };
 
 use crate::{
-    AsyncStore, AsyncTransport, Attempt, Clock, Profile, Sleep, Spawn, Task, TransportError,
+    AsyncStore, AsyncTransport, Attempt, Changed, Clock, Profile, Sleep, Spawn, Task, TransportError,
     baton::Baton,
     engine::{Runner, Work},
     timer::{Sleeping, Timer},
@@ -75,22 +75,27 @@ impl<R: Spawn + Sleep + 'static> Runner for Tasks<R> {
 impl Ports {
     /// From one effect to the next, until the run is over.
     async fn run(&self, baton: Baton) {
-        let mut next = Some(baton);
+        let (mut next, mut changed) = (Some(baton), Changed::never());
         while let Some(mut baton) = next {
             let event = match baton.take_up() {
-                Some(effect) => self.perform(effect).await,
+                Some(effect) => self.perform(effect, &mut changed).await,
                 None => None,
             };
             next = baton.pass(event);
         }
     }
 
-    async fn perform(&self, effect: &Effect) -> Option<Event> {
+    async fn perform(&self, effect: &Effect, changed: &mut Changed) -> Option<Event> {
         match effect {
             Effect::Load { ticket, not_before } => {
-                Timer::wait(*not_before, &*self.clock, &self.sleep).await;
+                // Until then, or until the store says that the record changed.
+                Timer::limit(&mut *changed, || *not_before, &*self.clock, &self.sleep).await;
                 let result = match &self.store {
-                    Some(store) => store.load().await,
+                    Some(store) => {
+                        // Before the load, so that no change falls between the two.
+                        *changed = store.changed();
+                        store.load().await
+                    }
                     None => Err(StoreError),
                 };
                 Some(Event::Loaded { ticket: *ticket, result })
@@ -176,6 +181,8 @@ pub(crate) trait AnyStore: Send + Sync {
         expected: Version,
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Version, CommitError>>;
+
+    fn changed(&self) -> Changed;
 }
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -201,5 +208,9 @@ impl<S: AsyncStore> AnyStore for S {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Version, CommitError>> {
         Box::pin(AsyncStore::commit(self, expected, record))
+    }
+
+    fn changed(&self) -> Changed {
+        AsyncStore::changed(self)
     }
 }

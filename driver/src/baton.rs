@@ -152,7 +152,10 @@ mod tests {
         assert!(session.reject_within(refused, Duration::ZERO).is_err());
         assert!((2..20).contains(&*runner.falls.lock().unwrap()));
 
+        // A watchdog that comes late waits for a moment: the answer might be there.
         clock.advance(Duration::from_secs(30));
+        assert!(session.token_within(Duration::ZERO).is_err());
+        clock.advance(Duration::from_secs(1));
         assert_eq!(session.token().unwrap().secret().expose(), "at2");
     }
 }

@@ -13,7 +13,7 @@ use token_refresh_core::{
 };
 
 use crate::{
-    Attempt, Clock, Profile, Store, Transport,
+    Attempt, Changed, Clock, Profile, Store, Transport,
     alarm::Alarm,
     baton::Baton,
     engine::{Engine, Runner, Work},
@@ -73,19 +73,19 @@ impl Runner for Threads {
 impl Ports {
     /// From one effect to the next, until the run is over.
     fn run(&self, baton: Baton) {
-        let mut next = Some(baton);
+        let (mut next, mut changed) = (Some(baton), Changed::never());
         while let Some(mut baton) = next {
-            let event = baton.take_up().and_then(|effect| self.perform(effect));
+            let event = baton.take_up().and_then(|effect| self.perform(effect, &mut changed));
             next = baton.pass(event);
         }
     }
 
-    fn perform(&self, effect: &Effect) -> Option<Event> {
+    fn perform(&self, effect: &Effect, changed: &mut Changed) -> Option<Event> {
         match effect {
             Effect::Load { ticket, not_before } => {
-                while self.clock.now() < *not_before {
-                    self.clock.park_until(*not_before);
-                }
+                self.pause(*not_before, changed);
+                // Before the load, so that no change falls between the two.
+                *changed = self.store.changed();
                 Some(Event::Loaded { ticket: *ticket, result: self.store.load() })
             }
             Effect::Commit { ticket, expected, record } => {
@@ -99,6 +99,15 @@ impl Ports {
                 self.revoke(refresh);
                 None
             }
+        }
+    }
+
+    /// Until this instant, or until the store says that the record changed.
+    fn pause(&self, until: Timestamp, changed: &mut Changed) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        while self.clock.now() < until && Pin::new(&mut *changed).poll(&mut context).is_pending() {
+            self.clock.park_until(until);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Runs the machine of `token-refresh-core`: the [`Session`] that a program holds, and the ports through which it
 //! reaches an HTTP client, a store and a clock.
 //!
-//! There is no HTTP client here. A transport crate implements [`Transport`], one function, and gives its users an
-//! adapter in the style of their client; everything that must be right only once is in this crate and in the core.
+//! There is no HTTP client here. A transport crate implements [`Transport`] or [`AsyncTransport`], one function, and gives its
+//! users an adapter in the style of their client; everything that must be right only once is in this crate and in the core.
 //!
 //! # A request, step by step
 //!
@@ -11,11 +11,14 @@
 //! 3. The request carries [`Token::header`] and remembers [`Token::id`].
 //! 4. A 401 becomes [`Session::reject`], which answers with a newer token; anything else becomes [`Session::accept`].
 //!
+//! What waits has a twin for async programs, whose name ends in `_async`; both work on every session, also at the same
+//! time. No runtime is asked for: whoever has one says how to spawn and how to sleep ([`Spawn`], [`Sleep`]).
+//!
 //! # Who runs a refresh
 //!
-//! Nobody who can give up. A refresh runs on a thread of its own, which ends with it: callers that time out, are
-//! dropped or panic change nothing for the others, and the new token is kept even if no caller is left (CORE-14).
-//! An idle session has no thread.
+//! Nobody who can give up. A refresh runs on a thread or in a task of its own, which ends with it: callers that time
+//! out, are dropped or panic change nothing for the others, and the new token is kept even if no caller is left
+//! (CORE-14). An idle session has neither.
 //!
 //! # What is not promised
 //!
@@ -30,6 +33,7 @@ mod attempt;
 mod baton;
 mod blocking;
 mod builder;
+mod changed;
 mod clock;
 mod endpoint;
 mod engine;
@@ -64,6 +68,7 @@ pub use crate::{
     async_session::{SettleFuture, TokenFuture},
     attempt::{Answer, Carried, Replay, ResourceRequest, Rules, Ruling, WithoutToken},
     builder::{BuildError, SessionBuilder},
+    changed::Changed,
     clock::{Clock, SystemClock},
     endpoint::{Endpoint, EndpointError},
     error::Error,

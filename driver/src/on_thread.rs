@@ -8,7 +8,7 @@ use std::{
 
 use token_refresh_core::{CommitError, Record, StoreError, Stored, Version};
 
-use crate::{AsyncStore, Store};
+use crate::{AsyncStore, Changed, Store};
 
 /// A blocking store in an async session: each call on a thread of its own, as in a blocking session.
 pub(crate) struct OnThread(Arc<dyn Store>);
@@ -28,6 +28,10 @@ impl AsyncStore for OnThread {
     async fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError> {
         let (store, record) = (Arc::clone(&self.0), record.clone());
         on_thread(move || store.commit(expected, &record)).await.unwrap_or(Err(CommitError::Unavailable))
+    }
+
+    fn changed(&self) -> Changed {
+        self.0.changed()
     }
 }
 

@@ -11,7 +11,7 @@ use token_refresh_core::{
     CommitError, ExchangeError, Grant, Record, Renewal, Secret, StoreError, Stored, Timestamp, Version, wire,
 };
 
-use crate::Clock;
+use crate::{Changed, Clock};
 
 /// Sends one request of the session's own (a token or a revocation request) and brings back the answer.
 ///
@@ -153,6 +153,11 @@ pub trait Store: Send + Sync {
     /// [`CommitError::Conflict`] if another version is in force and nothing was written;
     /// [`CommitError::Unavailable`] if that is not known.
     fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError>;
+
+    /// Called before each load: ready once the record may have changed since then. Must not block. Default: never.
+    fn changed(&self) -> Changed {
+        Changed::never()
+    }
 }
 
 /// Ports can be shared between sessions.
@@ -169,5 +174,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError> {
         (**self).commit(expected, record)
+    }
+
+    fn changed(&self) -> Changed {
+        (**self).changed()
     }
 }

@@ -124,7 +124,8 @@ impl Session {
     /// Calls `observer` for everything that happens from now on, in order, each once (OBS-01).
     ///
     /// It is called in the background with no lock held, so it holds up no caller and may use the session. A panic in
-    /// it is contained. An observer that falls thousands of notices behind misses some.
+    /// it is contained. An observer that falls thousands of notices behind misses some. In an
+    /// [async](SessionBuilder::asynchronous) session it is called in a task, so it must not block.
     pub fn subscribe(&self, observer: impl Fn(&Notice) + Send + Sync + 'static) -> Subscription {
         self.engine.observers.subscribe(Arc::new(observer))
     }

@@ -67,3 +67,50 @@ impl Timer {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        future::{pending, ready},
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    use token_refresh_core::Timestamp;
+
+    use super::{Sleeping, Timer};
+    use crate::{Clock as _, ManualClock};
+
+    /// How many sleeps it takes until five seconds are over, if each is like this.
+    fn sleeps(sleep: impl Fn(&ManualClock) -> Sleeping) -> u32 {
+        let clock = ManualClock::new(Timestamp::from_millis(1_000));
+        let until = clock.now().after(Duration::from_secs(5));
+        let begun = Cell::new(0);
+        let sleep = |_| {
+            begun.set(begun.get() + 1);
+            sleep(&clock)
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(Timer::default().poll(until, &clock, sleep, &mut context), Poll::Ready(()));
+        begun.get()
+    }
+
+    #[test]
+    fn time_that_passes_before_a_sleep_begins_is_not_slept_again() {
+        let late = |clock: &ManualClock| -> Sleeping {
+            clock.advance(Duration::from_secs(5));
+            Box::pin(pending())
+        };
+        assert_eq!(sleeps(late), 1);
+    }
+
+    #[test]
+    fn a_sleep_that_ends_early_is_followed_by_another() {
+        let short = |clock: &ManualClock| -> Sleeping {
+            clock.advance(Duration::from_secs(2));
+            Box::pin(ready(()))
+        };
+        assert_eq!(sleeps(short), 3);
+    }
+}

@@ -103,6 +103,21 @@ async fn core_03_a_panic_in_a_blocking_store_answers_every_caller(runtime: Runti
     panics(world.sign_in_stored().await, &store).await;
 }
 
+/// Whoever waits keeps the time that the machine gives an effect.
+async fn core_03_a_store_that_never_answers_is_given_up(runtime: Runtime) {
+    let store = AsyncMemoryStore::default();
+    let world = World::stored(runtime.clone(), &store).await;
+    store.0.set_hangs(true);
+    let mut caller = runtime.spawn(world.session.reject_async(world.id()).within(600 * SECOND));
+    let mut answer = None;
+    let answered = || {
+        answer = caller.try_recv().unwrap();
+        answer.is_some()
+    };
+    runtime.time.pass_until(answered).await;
+    assert_eq!(kind(&answer.unwrap()), FailureKind::StoreUnavailable);
+}
+
 async fn retry_01_a_transport_that_does_not_begin_in_time_is_stopped_and_sent_nothing(runtime: Runtime) {
     let connection = Arc::new(());
     let session = Session::builder()

@@ -15,7 +15,7 @@ const TASKS: usize = 1_000;
 /// When a task gives up: before it asks, before the request is sent, while the server holds it, or as the answer comes.
 const POINTS: u64 = 4;
 
-/// A reproducible choice (SplitMix64).
+/// A reproducible choice (`SplitMix64`).
 struct Choice(u64);
 
 impl Choice {
@@ -37,14 +37,14 @@ async fn storm(runtime: Runtime, seed: u64) {
     let mut patient = Vec::new();
     let mut tasks = Vec::new();
     for _ in 0..TASKS {
-        let (signal, given_up) = oneshot::channel::<()>();
+        let (signal, signalled) = oneshot::channel::<()>();
         match choice.below(2) {
             0 => give_up[usize::try_from(choice.below(POINTS)).unwrap()].push(signal),
             _ => patient.push(signal),
         }
         let asking = world.session.reject_async(refused);
         tasks.push(async move {
-            match select(given_up, asking).await {
+            match select(signalled, asking).await {
                 Either::Left((Ok(()) | Err(_), _asking)) => None,
                 Either::Right((answer, _)) => Some(answer),
             }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use http::{Request, Response};
 use token_refresh_driver::{
-    AsyncTransport, Attempt, Clock, Error, Session, Timestamp, TokioRuntime, TransportError,
+    AsyncTransport, Attempt, Clock, Error, Session, Sleep as _, Timestamp, TokioRuntime, TransportError,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,4 +108,17 @@ fn core_03_a_runtime_that_is_shut_down_in_the_middle_of_a_refresh_answers_everyb
             assert!(matches!(block_on(session.token_async()), Err(Error::Failed(_))));
         });
     }
+}
+
+/// A caller may outlive the runtime, and must not panic for it.
+#[test]
+fn without_the_runtime_no_time_passes() {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let runtime = TokioRuntime::new(tokio.handle().clone());
+    let mut begun = Box::pin(runtime.sleep(SECOND));
+    assert!(poll(&mut begun).is_pending());
+    drop(tokio);
+    assert!(poll(&mut begun).is_pending());
+    assert!(poll(&mut begun).is_pending());
+    assert!(poll(&mut Box::pin(runtime.sleep(SECOND))).is_pending());
 }

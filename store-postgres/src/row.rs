@@ -9,7 +9,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use crate::PostgresError;
+use crate::{PostgresError, connection::Connected};
 
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS token_refresh (
@@ -32,6 +32,11 @@ const UPDATE: &str = "
 UPDATE token_refresh SET version = version + 1, record = $3, changed_at = now()
 WHERE name = $1 AND version = $2";
 
+/// Makes the commit announce itself, in the same transaction. A payload must be shorter than 8000 bytes.
+const ANNOUNCE: &str = " RETURNING pg_notify('token_refresh', left(name, 1000))";
+
+const LISTEN: &str = "LISTEN token_refresh";
+
 /// What a row holds: the text is absent as long as nothing was committed.
 pub(crate) struct Stored {
     pub(crate) version: Version,
@@ -49,13 +54,22 @@ pub(crate) async fn prepare(client: &Client, limit: Duration) -> Result<(), Post
     Ok(client.batch_execute(&settings).await?)
 }
 
+pub(crate) async fn listen(client: &Client) -> Result<(), PostgresError> {
+    Ok(client.batch_execute(LISTEN).await?)
+}
+
+/// As what a credential of this name is announced. Two that begin with the same 1000 characters wake each other.
+pub(crate) fn announced(name: &str) -> &str {
+    name.char_indices().nth(1000).map_or(name, |(end, _)| &name[..end])
+}
+
 pub(crate) async fn create_table(client: &Client) -> Result<(), PostgresError> {
-    match client.batch_execute(SCHEMA).await {
-        // Of two that create it at once, one may be told so.
-        Err(error)
-            if matches!(error.code(), Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE)) =>
-        {
-            Ok(())
+    let created = client.batch_execute(SCHEMA).await;
+    // Of two that create it at once, one may be told so, for the table or for a part of it; now it is there.
+    let rivals = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
+    match created {
+        Err(error) if error.code().is_some_and(|code| rivals.contains(code)) => {
+            Ok(client.batch_execute(SCHEMA).await?)
         }
         created => Ok(created?),
     }
@@ -73,7 +87,7 @@ pub(crate) async fn load(client: &Client, name: &str) -> Result<Stored, Postgres
 
 /// `false` is a conflict.
 pub(crate) async fn commit(
-    client: &Client,
+    connected: &Connected,
     name: &str,
     expected: Version,
     text: &str,
@@ -81,7 +95,8 @@ pub(crate) async fn commit(
     let Ok(expected) = i64::try_from(expected.0) else { return Ok(false) };
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&name, Type::TEXT), (&expected, Type::INT8), (&text, Type::TEXT)];
-    match client.execute_typed(UPDATE, &parameters).await {
+    let update = if connected.notifying { [UPDATE, ANNOUNCE].concat() } else { UPDATE.into() };
+    match connected.client.execute_typed(&update, &parameters).await {
         Ok(rows) => Ok(rows == 1),
         // The stricter isolation levels do not wait and compare again.
         Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => Ok(false),

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use token_refresh_core::Stored;
 use token_refresh_driver::{
-    AsyncStore, CommitError, Record, Store, StoreError, Version,
+    AsyncStore, Changed, CommitError, Record, Store, StoreError, Version,
     store::{Document, FormatError, RowFormat, Seal},
 };
 
@@ -71,6 +71,10 @@ impl Store for PostgresStore {
         let (format, record) = (self.format.clone(), record.clone());
         self.committed(self.postgres.run(move |connected| commit(connected, format, expected, record)))
     }
+
+    fn changed(&self) -> Changed {
+        self.postgres.changed(self.format.name())
+    }
 }
 
 /// On any runtime.
@@ -84,6 +88,10 @@ impl AsyncStore for PostgresStore {
         let (format, record) = (self.format.clone(), record.clone());
         let commit = move |connected| commit(connected, format, expected, record);
         self.committed(self.postgres.run_async(commit).await)
+    }
+
+    fn changed(&self) -> Changed {
+        self.postgres.changed(self.format.name())
     }
 }
 
@@ -107,7 +115,7 @@ async fn commit(
     let version = Version(expected.0.saturating_add(1));
     let text = format.encode(&Document::replacing(current.as_ref(), version, record))?;
     let text = str::from_utf8(&text).map_err(|_| FormatError::NotARecord)?;
-    let written = row::commit(&connected.client, format.name(), expected, text).await?;
+    let written = row::commit(&connected, format.name(), expected, text).await?;
     Ok(written.then_some(version))
 }
 

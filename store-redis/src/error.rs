@@ -1,3 +1,5 @@
+use std::io;
+
 use redis::RedisError;
 use token_refresh_driver::store::FormatError;
 
@@ -25,6 +27,13 @@ pub enum RedisStoreError {
     /// What is under the key cannot be read, or the record cannot be written. Nothing was overwritten.
     #[error("{0}")]
     Format(#[from] FormatError),
+}
+
+/// There is no thread to be had.
+impl From<io::Error> for RedisStoreError {
+    fn from(error: io::Error) -> Self {
+        Self::Connection(error.to_string())
+    }
 }
 
 impl From<RedisError> for RedisStoreError {

@@ -3,6 +3,7 @@
 
 mod connection;
 mod error;
+mod listener;
 mod script;
 mod store;
 

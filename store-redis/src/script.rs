@@ -17,12 +17,19 @@ if not version then
 end
 return {version, redis.call('HGET', KEYS[1], 'record')}";
 
-/// Compare-and-set.
+/// Where commits are announced, by their keys.
+pub(crate) const CHANNEL: &str = "token-refresh";
+
+/// Compare-and-set. Announced on a channel if one is named; that may fail, where the user may not do it, and the commit
+/// is good all the same.
 const COMMIT: &str = "
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
     return 0
 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3])
+if ARGV[4] then
+    redis.pcall('PUBLISH', ARGV[4], KEYS[1])
+end
 return 1";
 
 /// What is under a key: the text is absent as long as nothing was committed.
@@ -31,17 +38,16 @@ pub(crate) struct Stored {
     pub(crate) text: Option<Secret>,
 }
 
-pub(crate) fn load(link: &mut Link<'_>, key: &str) -> Result<Stored, RedisStoreError> {
-    let connection = link.in_time()?;
+pub(crate) async fn load(link: &mut Link, key: &str) -> Result<Stored, RedisStoreError> {
     let (version, text): (String, Option<String>) =
-        redis::cmd("EVAL").arg(LOAD).arg(1).arg(key).query(connection)?;
+        redis::cmd("EVAL").arg(LOAD).arg(1).arg(key).query_async(&mut link.connection).await?;
     let version = version.parse().map_err(|_| FormatError::Member("version"))?;
     Ok(Stored { version: Version(version), text: text.map(Secret::from) })
 }
 
 /// `false` is a conflict.
-pub(crate) fn commit(
-    link: &mut Link<'_>,
+pub(crate) async fn commit(
+    link: &mut Link,
     key: &str,
     expected: Version,
     version: Version,
@@ -50,15 +56,15 @@ pub(crate) fn commit(
     let wanted = link.replicas;
     // The replicas get most of the time that is left; the answer has to come back too. Zero would mean for ever.
     let patience = (link.time_left().as_millis() * 3 / 4).max(1);
-    let connection = link.in_time()?;
+    let channel = link.announces.then_some(CHANNEL);
     let mut commands = pipe();
-    commands.cmd("EVAL").arg(COMMIT).arg(1).arg(key).arg(expected.0).arg(version.0).arg(text);
+    commands.cmd("EVAL").arg(COMMIT).arg(1).arg(key).arg(expected.0).arg(version.0).arg(text).arg(channel);
     if wanted == 0 {
-        let (written,): (bool,) = commands.query(connection)?;
+        let (written,): (bool,) = commands.query_async(&mut link.connection).await?;
         return Ok(written);
     }
     commands.cmd("WAIT").arg(wanted).arg(patience.to_string());
-    let (written, confirmed): (bool, usize) = commands.query(connection)?;
+    let (written, confirmed): (bool, usize) = commands.query_async(&mut link.connection).await?;
     if written && confirmed < wanted {
         return Err(RedisStoreError::TooFewReplicas { confirmed, wanted });
     }

@@ -2,13 +2,13 @@ use std::{fmt, sync::Arc};
 
 use token_refresh_core::Stored;
 use token_refresh_driver::{
-    CommitError, Record, Store, StoreError, Version,
+    AsyncStore, Changed, CommitError, Record, Store, StoreError, Version,
     store::{Document, RowFormat, Seal},
 };
 
 use crate::{Redis, RedisStoreError, connection::Link, script};
 
-/// One credential under a key.
+/// One credential under a key: a store for blocking and for async sessions.
 #[derive(Clone)]
 pub struct RedisStore {
     redis: Redis,
@@ -36,7 +36,7 @@ impl RedisStore {
         self
     }
 
-    /// Whether the server can be reached and the key be read.
+    /// Whether the server can be reached and the key be read. Blocks for at most 1.5 s.
     ///
     /// # Errors
     /// [`RedisStoreError`]: what is wrong.
@@ -45,49 +45,83 @@ impl RedisStore {
     }
 
     fn stored(&self) -> Result<Stored, RedisStoreError> {
-        let (version, document) = self.redis.run(|link| self.load_from(link))?;
-        Ok(Stored { version, record: document.map(|document| document.record) })
+        let format = self.format.clone();
+        self.redis.run(|link| load(link, format))
     }
 
-    /// `None` is a conflict.
-    fn replace(&self, expected: Version, record: &Record) -> Result<Option<Version>, RedisStoreError> {
-        self.redis.run(|link| {
-            // For the members of other programs, which are kept. What decides is the comparison of the script.
-            let (version, current) = self.load_from(link)?;
-            if version != expected {
-                return Ok(None);
-            }
-            let version = Version(expected.0.saturating_add(1));
-            let text = self.format.encode(&Document::replacing(current.as_ref(), version, record.clone()))?;
-            let written = script::commit(link, self.format.name(), expected, version, &text)?;
-            Ok(written.then_some(version))
-        })
+    fn loaded(&self, result: Result<Stored, RedisStoreError>) -> Result<Stored, StoreError> {
+        result.inspect_err(|error| (self.on_error)(error)).map_err(|_| StoreError)
     }
 
-    fn load_from(&self, link: &mut Link<'_>) -> Result<(Version, Option<Document>), RedisStoreError> {
-        let script::Stored { version, text } = script::load(link, self.format.name())?;
-        let document = text.map(|text| self.format.decode(version, text.expose().as_bytes())).transpose()?;
-        Ok((version, document))
+    fn committed(&self, result: Result<Option<Version>, RedisStoreError>) -> Result<Version, CommitError> {
+        match result.inspect_err(|error| (self.on_error)(error)) {
+            Ok(version) => version.ok_or(CommitError::Conflict),
+            Err(_) => Err(CommitError::Unavailable),
+        }
     }
 }
 
+/// Blocks for at most 1.5 s.
 impl Store for RedisStore {
     fn load(&self) -> Result<Stored, StoreError> {
-        self.stored().map_err(|error| {
-            (self.on_error)(&error);
-            StoreError
-        })
+        self.loaded(self.stored())
     }
 
     fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError> {
-        match self.replace(expected, record) {
-            Ok(version) => version.ok_or(CommitError::Conflict),
-            Err(error) => {
-                (self.on_error)(&error);
-                Err(CommitError::Unavailable)
-            }
-        }
+        let (format, record) = (self.format.clone(), record.clone());
+        self.committed(self.redis.run(move |link| commit(link, format, expected, record)))
     }
+
+    fn changed(&self) -> Changed {
+        self.redis.changed(self.format.name())
+    }
+}
+
+/// On any runtime.
+impl AsyncStore for RedisStore {
+    async fn load(&self) -> Result<Stored, StoreError> {
+        let format = self.format.clone();
+        self.loaded(self.redis.run_async(|link| load(link, format)).await)
+    }
+
+    async fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError> {
+        let (format, record) = (self.format.clone(), record.clone());
+        let commit = move |link| commit(link, format, expected, record);
+        self.committed(self.redis.run_async(commit).await)
+    }
+
+    fn changed(&self) -> Changed {
+        self.redis.changed(self.format.name())
+    }
+}
+
+async fn load(mut link: Link, format: RowFormat) -> Result<Stored, RedisStoreError> {
+    let (version, document) = read(&mut link, &format).await?;
+    Ok(Stored { version, record: document.map(|document| document.record) })
+}
+
+/// `None` is a conflict.
+async fn commit(
+    mut link: Link,
+    format: RowFormat,
+    expected: Version,
+    record: Record,
+) -> Result<Option<Version>, RedisStoreError> {
+    // For the members of other programs, which are kept. What decides is the comparison of the script.
+    let (version, current) = read(&mut link, &format).await?;
+    if version != expected {
+        return Ok(None);
+    }
+    let version = Version(expected.0.saturating_add(1));
+    let text = format.encode(&Document::replacing(current.as_ref(), version, record))?;
+    let written = script::commit(&mut link, format.name(), expected, version, &text).await?;
+    Ok(written.then_some(version))
+}
+
+async fn read(link: &mut Link, format: &RowFormat) -> Result<(Version, Option<Document>), RedisStoreError> {
+    let script::Stored { version, text } = script::load(link, format.name()).await?;
+    let document = text.map(|text| format.decode(version, text.expose().as_bytes())).transpose()?;
+    Ok((version, document))
 }
 
 impl fmt::Debug for RedisStore {

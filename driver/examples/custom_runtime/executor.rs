@@ -78,7 +78,9 @@ impl Executor {
         let now = Instant::now();
         if until <= now {
             let ended = lock(&self.handle.timers).wakers.pop_first();
-            ended.into_iter().for_each(|(_, waker)| waker.wake());
+            if let Some((_, waker)) = ended {
+                waker.wake();
+            }
         }
         self.ready.recv_timeout(until.saturating_duration_since(now)).ok()
     }

@@ -15,6 +15,7 @@ pub(crate) struct Memory {
     store: MemoryStore,
     down: Arc<AtomicBool>,
     panics: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
     /// Who was in a call last.
     thread: Arc<Mutex<Option<std::thread::ThreadId>>>,
 }
@@ -26,6 +27,11 @@ impl Memory {
 
     pub(crate) fn set_panics(&self, panics: bool) {
         self.panics.store(panics, Ordering::SeqCst);
+    }
+
+    /// Only the async kind does.
+    pub(crate) fn set_hangs(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
     }
 
     pub(crate) fn thread(&self) -> Option<std::thread::ThreadId> {
@@ -67,6 +73,9 @@ pub(crate) struct AsyncMemoryStore(pub(crate) Memory);
 impl AsyncStore for AsyncMemoryStore {
     async fn load(&self) -> Result<Stored, StoreError> {
         yield_now().await;
+        if self.0.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.0.load()
     }
 

@@ -1,0 +1,217 @@
+//! The rules that every adapter to an HTTP client keeps, as functions that run against any of them.
+//!
+//! An adapter implements [`Client`], which takes a few dozen lines, and gets a test for every rule:
+//!
+//! ```ignore
+//! token_refresh_conformance::adapter_rules!(MyClient);
+//! ```
+//!
+//! Each rule starts servers of its own on 127.0.0.1, sends requests through the client and reads from the servers' logs
+//! what really happened. Rules are named after the requirement they test.
+#![allow(clippy::missing_panics_doc, reason = "a rule that is broken panics")]
+
+mod exchange;
+mod origins;
+mod redirects;
+mod refusals;
+mod replays;
+mod world;
+
+use std::time::Duration;
+
+use token_refresh_core::Cause;
+
+pub use self::{exchange::*, origins::*, redirects::*, refusals::*, replays::*};
+
+/// An HTTP client whose requests carry the token of one session. Shared by threads.
+pub trait Client: Send + Sync {
+    /// Makes one.
+    fn new(setup: &Setup) -> Self;
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// There is no answer, or only a refusal and no newer token.
+    fn send(&self, request: &Spec) -> Result<Answer, Problem>;
+}
+
+/// What a client is to be made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The token endpoint: OAuth 2, a public client, `http` on a loopback address.
+    pub token_endpoint: String,
+    /// The access token to sign in with.
+    pub access_token: String,
+    /// The refresh token to sign in with.
+    pub refresh_token: String,
+    /// How long the access token lives, counted from the sign-in; `None` if that is not known.
+    pub lifetime: Option<Duration>,
+    /// The origins that the token may go to, all of them `http` on a loopback address.
+    pub origins: Vec<String>,
+    /// Whether only an answer that says so refuses the token (CHAL-07).
+    pub strict: bool,
+    /// What else refuses the token.
+    pub refused_if: Option<RefusedIf>,
+    /// How long a caller waits for a token.
+    pub time_limit: Duration,
+}
+
+/// A caller's own idea of a refusal (CHAL-10).
+#[derive(Clone, Debug)]
+pub struct RefusedIf {
+    /// Only answers with one of these statuses are asked about.
+    pub statuses: Vec<u16>,
+    /// Is given the status and the beginning of the content.
+    pub predicate: fn(u16, &[u8]) -> bool,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its method.
+    pub method: &'static str,
+    /// Its target.
+    pub url: String,
+    /// Its fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its content.
+    pub content: Content,
+    /// Whether it is sent once more after a refusal.
+    pub replay: Replay,
+    /// Whether it is to carry no token, by the caller's wish.
+    pub without_token: bool,
+}
+
+/// The content of a request.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// None.
+    None,
+    /// In memory, so that it can be sent twice.
+    Bytes(Vec<u8>),
+    /// A stream that yields these bytes once.
+    Stream(Vec<u8>),
+}
+
+/// Whether a request is sent once more after a refusal (RPLY-04).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Never.
+    Never,
+    /// As the adapter does by default.
+    Default,
+    /// Always.
+    Always,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status code.
+    pub status: u16,
+    /// Its fields; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its content.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer that helps.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The answer that refused the token, if that is what happened.
+    pub refusal: Option<Answer>,
+    /// What to do about the token; `None` if the token is not to blame.
+    pub cause: Option<Cause>,
+    /// Everything that the error shows, by `Display` and `Debug`, its sources included.
+    pub text: String,
+}
+
+impl Spec {
+    /// A request without content.
+    pub fn new(method: &'static str, url: impl Into<String>) -> Self {
+        let (headers, content, replay) = (Vec::new(), Content::None, Replay::Default);
+        Self { method, url: url.into(), headers, content, replay, without_token: false }
+    }
+
+    /// A GET request.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self::new("GET", url)
+    }
+
+    /// A POST request with content from memory.
+    pub fn post(url: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { content: Content::Bytes(content.into()), ..Self::new("POST", url) }
+    }
+
+    /// With this field.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With this switch.
+    #[must_use]
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.replay = replay;
+        self
+    }
+}
+
+impl Problem {
+    /// An error and its sources, as text.
+    pub fn text_of(error: &(dyn std::error::Error + 'static)) -> String {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        chain.map(|error| format!("{error}; {error:?}")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// One test for every rule, against this [`Client`].
+#[macro_export]
+macro_rules! adapter_rules {
+    ($client:ty) => {
+        $crate::adapter_rules! { $client:
+            sec_01_the_token_stays_on_allowed_origins
+            sec_02_look_alikes_of_an_allowed_origin_get_nothing
+            sec_02_without_allowed_origins_nobody_gets_the_token
+            auth_04_own_credentials_are_left_alone
+            auth_04_a_request_can_do_without_the_token
+            auth_06_an_expired_token_is_replaced_before_it_is_sent
+            chal_02_invalid_token_is_refreshed_and_the_request_repeated
+            chal_04_insufficient_scope_is_handed_back
+            chal_05_insufficient_user_authentication_is_handed_back
+            chal_06_a_403_or_407_is_handed_back
+            chal_06_a_403_counts_where_the_caller_says_so
+            chal_07_a_bare_401_counts_unless_strict
+            chal_09_the_error_code_outranks_the_status
+            chal_10_a_predicate_that_panics_refuses_nothing
+            chal_10_content_is_complete_after_a_look_at_it
+            chal_11_the_second_refusal_is_the_answer
+            rply_02_the_repetition_is_the_same_request
+            rply_03_a_stream_is_not_repeated_but_the_token_is_refreshed
+            rply_04_methods_that_may_act_twice_need_a_clear_refusal
+            rply_04_the_callers_switch_decides
+            rply_06_nothing_else_is_repeated
+            rply_08_a_failed_refresh_leaves_the_refusal_and_says_why
+            sec_03_a_redirect_elsewhere_takes_the_token_off
+            sec_03_a_redirect_there_and_back_refreshes_nothing
+            xreq_06_a_redirect_of_the_token_request_is_not_followed
+            core_15_a_refusal_at_the_token_endpoint_opens_nothing
+            core_01_a_herd_makes_one_token_request
+            core_05_a_herd_shares_one_failure
+            core_04_a_late_refusal_starts_nothing
+            core_12_accepted_tokens_keep_the_breaker_closed
+            core_13_a_caller_waits_no_longer_than_its_limit
+            core_14_a_caller_who_gives_up_does_not_lose_the_token
+            sec_04_errors_show_no_secrets
+        }
+    };
+    ($client:ty: $($rule:ident)*) => {
+        $(
+            #[test]
+            fn $rule() {
+                $crate::adapter::$rule::<$client>();
+            }
+        )*
+    };
+}

@@ -1,0 +1,85 @@
+use std::time::Duration;
+
+use super::{Answer, Client, Problem, Setup, Spec};
+use crate::server::{AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer};
+
+/// How long a test waits for something that will surely happen.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// An authorization server, an API, and a session that the client of the test is signed in to.
+pub(super) struct World {
+    pub(super) auth: AuthorizationServer,
+    pub(super) api: ResourceServer,
+    pub(super) issued: Issued,
+    pub(super) setup: Setup,
+}
+
+impl World {
+    /// The API takes the token; see [`expire`](Self::expire).
+    pub(super) fn new() -> Self {
+        let auth = AuthorizationServer::start(Policy::default()).expect("a port");
+        let api = ResourceServer::start("api", &auth, ResourcePolicy::default()).expect("a port");
+        let issued = auth.issue();
+        let setup = Setup {
+            token_endpoint: auth.url("/token"),
+            access_token: issued.access_token.clone(),
+            refresh_token: issued.refresh_token.clone(),
+            lifetime: None,
+            origins: vec![api.url("")],
+            strict: false,
+            refused_if: None,
+            time_limit: SOON,
+        };
+        Self { auth, api, issued, setup }
+    }
+
+    /// A world in which the access token is not good any more, and the client does not know.
+    pub(super) fn expired() -> Self {
+        let world = Self::new();
+        world.auth.expire(&world.issued.access_token);
+        world
+    }
+
+    /// As [`expired`](Self::expired), with an API that refuses like this.
+    pub(super) fn refusing(policy: ResourcePolicy) -> Self {
+        let world = Self::expired();
+        world.api.change(|current| *current = policy);
+        world
+    }
+
+    pub(super) fn client<C: Client>(&self) -> C {
+        C::new(&self.setup)
+    }
+
+    /// Another server that takes the same tokens, and that the client is not told about.
+    pub(super) fn elsewhere(&self) -> ResourceServer {
+        ResourceServer::start("else", &self.auth, ResourcePolicy::default()).expect("a port")
+    }
+
+    pub(super) fn token_requests(&self) -> usize {
+        self.auth.token_requests().len()
+    }
+
+    /// Which generations of the access token the requests for this target carried.
+    pub(super) fn generations(&self, target: &str) -> Vec<Option<u32>> {
+        self.api.generations(target)
+    }
+}
+
+/// How many requests this server saw with credentials of any kind.
+pub(super) fn credentials_seen(server: &ResourceServer) -> usize {
+    server.log().iter().filter(|seen| seen.headers.get("authorization").is_some()).count()
+}
+
+/// Sends it, and expects an answer.
+pub(super) fn answer(client: &impl Client, request: &Spec) -> Answer {
+    client.send(request).unwrap_or_else(|problem| panic!("{request:?}: {}", problem.text))
+}
+
+/// Sends it, and expects none that helps.
+pub(super) fn problem(client: &impl Client, request: &Spec) -> Problem {
+    match client.send(request) {
+        Err(problem) => problem,
+        Ok(answer) => panic!("{request:?}: {}", answer.status),
+    }
+}

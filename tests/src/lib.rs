@@ -1,0 +1,47 @@
+//! Conformance kit for clients that refresh access tokens.
+//!
+//! # State machines
+//!
+//! One [`Script`](script::Script) says what happens: who asks, whose token is refused, which answer is lost, who dies.
+//! The [`executor`] plays it against machines that implement [`Subject`](subject::Subject), in a world with a virtual
+//! clock, a [`store`] and an [`authority`], and writes down a [`History`](history::History) of all that went in and
+//! came out. The [`judge`] reads the history, and nothing else, and says which rules it breaks.
+//!
+//! ```
+//! use token_refresh_conformance::{CoreSubject, judge::verdict, script::Script};
+//!
+//! let script: Script = "
+//!     world store=memory server=strict lifetime=5m
+//!     A refuses 0         # a request comes back with a 401
+//!     A hears well        # the refresh succeeds
+//!     A refuses 1         # a second one was under way with the old token
+//! ".parse()?;
+//! assert_eq!(verdict::<CoreSubject>(&script), []);
+//! # Ok::<(), token_refresh_conformance::text::ParseError>(())
+//! ```
+//!
+//! Scripts come from people ([`text`]) or from chance ([`generate`], a proptest strategy); [`shrink`] makes a failing
+//! one small. Steps are relative ("the newest token", "the effect that is out"), so that a script from which steps
+//! were taken is still a script. What once failed is kept as text in `regressions/`.
+//!
+//! A judge that accepts everything would be easy to pass: the package `token-refresh-mutants` plants faults in the real
+//! core, one at a time, and its test demands that each is rejected by a rule that it breaks.
+
+pub mod adapter;
+pub mod authority;
+mod core_subject;
+pub mod executor;
+pub mod generate;
+pub mod history;
+pub mod judge;
+mod process;
+pub mod script;
+pub mod server;
+pub mod shrink;
+pub mod store;
+pub mod stores;
+pub mod subject;
+pub mod text;
+pub mod vocabulary;
+
+pub use core_subject::CoreSubject;

@@ -1,0 +1,99 @@
+//! What goes in: calls, and the ends of effects.
+
+use super::{Grant, Record, TokenId};
+
+/// One call of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A request asks for a token.
+    Acquire,
+    /// The resource server refused this token.
+    Reject(TokenId),
+    /// The resource server took this token.
+    Accept(TokenId),
+    /// A waiting caller has gone.
+    Cancel(u64),
+    /// New credentials.
+    SignIn(Grant),
+    /// The end of the session.
+    SignOut,
+    /// The application clears a failure.
+    Reset,
+    /// An effect came to an end.
+    Event(Event),
+    /// Time has passed.
+    Timeout,
+}
+
+/// How an effect came to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Of a load: the version in force and the record, or `None` if the store did not answer.
+    Loaded {
+        /// Of the effect.
+        ticket: u64,
+        /// What the store holds.
+        result: Option<(u64, Option<Record>)>,
+    },
+    /// Of a commit.
+    Committed {
+        /// Of the effect.
+        ticket: u64,
+        /// The new version, or why there is none.
+        result: Result<u64, CommitError>,
+    },
+    /// Of an exchange.
+    Exchanged {
+        /// Of the effect.
+        ticket: u64,
+        /// When its first byte left.
+        sent_at: u64,
+        /// What the server answered.
+        result: Result<Grant, ExchangeError>,
+    },
+    /// Whoever ran the effect died.
+    Abandoned {
+        /// Of the effect.
+        ticket: u64,
+    },
+}
+
+/// Why a commit yielded no version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitError {
+    /// Another version is in force.
+    Conflict,
+    /// No answer: written, not written, or landing later.
+    Unavailable,
+}
+
+/// Why an exchange yielded no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeError {
+    /// Nothing was sent.
+    NotSent,
+    /// Something was sent, no usable answer came.
+    Ambiguous,
+    /// The server cannot do it now, and did not. With its wish when to come back, as a span.
+    Transient(Option<u64>),
+    /// An error that explains nothing; passes, but not for ever.
+    Unexplained,
+    /// The refresh token is dead.
+    Permanent,
+    /// Only the user can help.
+    Interaction,
+    /// Only the operator can help.
+    Misconfigured,
+}
+
+impl Event {
+    /// The ticket of the effect that ended.
+    pub fn ticket(&self) -> u64 {
+        match self {
+            Self::Loaded { ticket, .. }
+            | Self::Committed { ticket, .. }
+            | Self::Exchanged { ticket, .. }
+            | Self::Abandoned { ticket } => *ticket,
+        }
+    }
+}

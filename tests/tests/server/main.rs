@@ -1,0 +1,9 @@
+//! The scripted servers of the kit behave as their documentation says.
+
+mod client;
+mod faults;
+mod hostile;
+mod http;
+mod resources;
+mod shutdown;
+mod tokens;

@@ -1,0 +1,139 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use http::{HeaderMap, HeaderValue, Method, Request, header, request, response};
+use token_refresh_driver::{Carried, ResourceRequest, Rules, Ruling, Session, Token};
+
+use crate::{Classify, CloneBody};
+
+/// Whose token, and by which rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Auth {
+    pub(crate) session: Session,
+    pub(crate) rules: Rules,
+}
+
+/// What becomes of a request.
+pub(crate) enum Admission<B, C: CloneBody<B>, K> {
+    /// It is sent with the token; here is its content.
+    Carries(Attempts<B, C, K>, B),
+    /// It is sent as it is.
+    Plain(Request<B>),
+}
+
+/// One request that carries the token, and what it takes to send it once more. Sends nothing and waits for nothing.
+pub(crate) struct Attempts<B, C: CloneBody<B>, K> {
+    auth: Arc<Auth>,
+    session: Session,
+    request: ResourceRequest,
+    parts: request::Parts,
+    /// Of the content, once it was sent.
+    copy: Option<C::Copy>,
+    clone_body: C,
+    classify: K,
+    trail: Trail,
+}
+
+/// A request extension: how far the token got on this request's way, for [`HopGuard`](crate::HopGuard).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trail {
+    left: Arc<AtomicBool>,
+}
+
+/// A response extension: what [`HopGuard`](crate::HopGuard) saw of the last hop.
+#[derive(Clone, Debug)]
+pub(crate) struct LastHop {
+    pub(crate) carried: Carried,
+    pub(crate) method: Method,
+}
+
+impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
+    pub(crate) fn admit(
+        auth: Arc<Auth>,
+        request: Request<B>,
+        clone_body: C,
+        classify: K,
+    ) -> Admission<B, C, K> {
+        let (parts, body) = request.into_parts();
+        match auth.rules.admit(&parts) {
+            None => Admission::Plain(Request::from_parts(parts, body)),
+            Some(request) => {
+                let trail = Trail::default();
+                // A request may choose another session.
+                let session = parts.extensions.get().unwrap_or(&auth.session).clone();
+                let attempts =
+                    Self { auth, session, request, parts, copy: None, clone_body, classify, trail };
+                Admission::Carries(attempts, body)
+            }
+        }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The request with this token on it.
+    pub(crate) fn first(&mut self, body: B, token: &Token) -> Request<B> {
+        let (body, copy) = self.clone_body.copy(body);
+        self.copy = Some(copy);
+        self.with(body, token)
+    }
+
+    /// The request once more; `None` if its content cannot be produced again.
+    pub(crate) fn again(&mut self, token: &Token) -> Option<Request<B>> {
+        let body = self.clone_body.restore(self.copy.take()?)?;
+        Some(self.with(body, token))
+    }
+
+    fn with(&mut self, body: B, token: &Token) -> Request<B> {
+        let mut parts = self.parts.clone();
+        self.request.carry(token, &mut parts.headers);
+        parts.extensions.insert(self.trail.clone());
+        Request::from_parts(parts, body)
+    }
+
+    /// Whether the beginning of the content is needed to judge this answer.
+    pub(crate) fn peeks_at(&self, answer: &response::Parts) -> bool {
+        self.auth.rules.peeks_at(answer.status.as_u16())
+    }
+
+    /// What the answer to the latest attempt means. An acceptance is reported here.
+    pub(crate) fn judge(&self, answer: &mut response::Parts, beginning: &[u8]) -> Ruling {
+        let last_hop = answer.extensions.remove::<LastHop>();
+        let carried = last_hop.as_ref().map_or(Carried::Yes, |hop| hop.carried);
+        let rules = &self.auth.rules;
+        let ruling = if self.classify.refuses(answer) {
+            // Said again in the words that the rules know.
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, challenge)]);
+            rules.judge(&self.request, 401, &headers, &[], carried)
+        } else {
+            rules.judge(&self.request, answer.status.as_u16(), &answer.headers, beginning, carried)
+        };
+        match ruling {
+            Ruling::Accepted(token) => {
+                self.session.accept(token);
+                ruling
+            }
+            // A redirect that makes a GET of another method says where to read the outcome: the server has acted.
+            Ruling::Refused { token, .. } if last_hop.is_some_and(|hop| hop.method != self.parts.method) => {
+                Ruling::Refused { token, replay: false }
+            }
+            Ruling::Refused { .. } | Ruling::Final => ruling,
+        }
+    }
+}
+
+impl Trail {
+    /// The request goes where the token may not go.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ever did: then whoever was there has chosen the rest of the way (SEC-03).
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,27 @@
+use token_refresh_driver::Cause;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error<E> {
+    /// There was no token to send the request with; nothing was sent.
+    #[error("there is no access token to send the request with")]
+    NoToken(#[source] token_refresh_driver::Error),
+    /// The service below failed.
+    #[error("the request failed")]
+    Service(#[source] E),
+}
+
+/// A response extension on an answer that refused the token: why there is no newer one (RPLY-08). Without it, a refusal
+/// means that the newer token was refused too, or that the request could not be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoNewerToken(pub token_refresh_driver::Error);
+
+impl<E> Error<E> {
+    /// What to do about the token (OBS-02); `None` if the token is not to blame.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::NoToken(reason) => Some(reason.cause()),
+            Self::Service(_) => None,
+        }
+    }
+}

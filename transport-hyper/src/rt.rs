@@ -1,0 +1,40 @@
+use std::{sync::Arc, time::Duration};
+
+use hyper::rt::{Executor, Timer};
+use token_refresh_driver::{Sleep, Spawn, Task};
+
+/// Tasks and timers of whatever runtime hyper runs on: an executor and a timer, as hyper's own builders take them.
+///
+/// ```
+/// use hyper_util::rt::{TokioExecutor, TokioTimer};
+/// use token_refresh_hyper::HyperRuntime;
+///
+/// let runtime = HyperRuntime::new(TokioExecutor::new(), TokioTimer::new());
+/// ```
+///
+/// What the two ask of their surroundings they ask here too: those of hyper-util work inside a tokio runtime only, so
+/// async callers must be there as well. A program whose callers are elsewhere takes the driver's `TokioRuntime`.
+#[derive(Clone, Debug)]
+pub struct HyperRuntime<E, T> {
+    executor: E,
+    timer: Arc<T>,
+}
+
+impl<E, T> HyperRuntime<E, T> {
+    /// Of this executor and this timer.
+    pub fn new(executor: E, timer: T) -> Self {
+        Self { executor, timer: Arc::new(timer) }
+    }
+}
+
+impl<E: Executor<Task> + Send + Sync, T: Send + Sync> Spawn for HyperRuntime<E, T> {
+    fn spawn(&self, task: Task) {
+        self.executor.execute(task);
+    }
+}
+
+impl<E: Send + Sync, T: Timer + Send + Sync> Sleep for HyperRuntime<E, T> {
+    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send + 'static {
+        self.timer.sleep(span)
+    }
+}

@@ -1,0 +1,274 @@
+//! The rules that every adapter keeps, against three clients: hyper-util's with a redirect layer, the same under a stack
+//! of tower layers with content that must be captured, and single connections.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use hyper::client::conn::http1;
+use hyper_util::{
+    client::legacy::{Client as HyperClient, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use support::{Content, profile, runtime};
+use token_refresh_conformance::adapter::{self, Answer, Client, Problem, RefusedIf, Setup, Spec};
+use token_refresh_hyper::{
+    AllowedOrigins, AuthLayer, Capture, Error, Grant, HyperRuntime, HyperTransport, NoNewerToken, Replay,
+    Rules, ServiceTransport, Session, TokioRuntime, WithoutToken, origin_form,
+};
+use tokio::net::TcpStream;
+use tower::{ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
+use tower_http::follow_redirect::FollowRedirectLayer;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type BoxBody = UnsyncBoxBody<Bytes, BoxError>;
+
+fn rules(setup: &Setup) -> Rules {
+    let origins = setup
+        .origins
+        .iter()
+        .try_fold(AllowedOrigins::none(), |origins, origin| origins.loopback_http(origin));
+    let mut rules = Rules::new(origins.unwrap());
+    if setup.strict {
+        rules = rules.strict();
+    }
+    if let Some(RefusedIf { statuses, predicate }) = setup.refused_if.clone() {
+        rules = rules.refused_if(statuses, move |answer| predicate(answer.status, answer.body));
+    }
+    rules
+}
+
+fn sign_in(setup: &Setup, session: &Session) {
+    let grant = Grant::new(setup.access_token.as_str()).unwrap();
+    let grant = grant.with_refresh_token(setup.refresh_token.as_str()).unwrap();
+    session.sign_in(match setup.lifetime {
+        Some(lifetime) => grant.with_lifetime(lifetime),
+        None => grant,
+    });
+}
+
+/// The request, with its content made by `body`; `None` if it cannot be written down.
+fn request<B>(spec: &Spec, body: impl FnOnce(Content) -> B) -> Result<Request<B>, Problem> {
+    let content = match spec.content.clone() {
+        adapter::Content::None => Content::default(),
+        adapter::Content::Bytes(bytes) => Content::Bytes(bytes.into()),
+        adapter::Content::Stream(bytes) => Content::stream(bytes.chunks(10_000).map(<[u8]>::to_vec)),
+    };
+    let mut request = Request::builder().method(spec.method).uri(&spec.url);
+    for (name, value) in &spec.headers {
+        request = request.header(*name, value);
+    }
+    let mut request = request.body(body(content)).map_err(|error| problem(None, &error))?;
+    match spec.replay {
+        adapter::Replay::Never => drop(request.extensions_mut().insert(Replay::Never)),
+        adapter::Replay::Default => {}
+        adapter::Replay::Always => drop(request.extensions_mut().insert(Replay::Always)),
+    }
+    if spec.without_token {
+        request.extensions_mut().insert(WithoutToken);
+    }
+    Ok(request)
+}
+
+fn problem(cause: Option<token_refresh_hyper::Cause>, error: &(dyn StdError + 'static)) -> Problem {
+    Problem { refusal: None, cause, text: Problem::text_of(error) }
+}
+
+async fn answer<R, E>(response: Result<Response<R>, Error<E>>) -> Result<Answer, Problem>
+where
+    R: Body<Error: StdError + 'static>,
+    E: StdError + 'static,
+{
+    let (parts, body) = response.map_err(|error| problem(error.cause(), &error))?.into_parts();
+    let body = body.collect().await.map_err(|error| problem(None, &error))?.to_bytes().to_vec();
+    let headers = parts.headers.iter();
+    let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
+    let answer = Answer { status: parts.status.as_u16(), headers, body };
+    match parts.extensions.get() {
+        Some(NoNewerToken(reason)) => {
+            Err(Problem { refusal: Some(answer), ..problem(Some(reason.cause()), reason) })
+        }
+        None => Ok(answer),
+    }
+}
+
+/// As most programs will have it.
+struct Plain {
+    service: BoxCloneSyncService<Request<Content>, Response<Answered>, Error<LegacyError>>,
+}
+
+type Answered = token_refresh_hyper::ResponseBody<hyper::body::Incoming>;
+type LegacyError = hyper_util::client::legacy::Error;
+
+impl Client for Plain {
+    fn new(setup: &Setup) -> Self {
+        let _runtime = runtime().enter();
+        let session = Session::builder()
+            .time_limit(setup.time_limit)
+            .asynchronous(
+                HyperTransport::new(HttpConnector::new()),
+                profile(&setup.token_endpoint),
+                TokioRuntime::current().unwrap(),
+            )
+            .unwrap();
+        sign_in(setup, &session);
+        let auth = AuthLayer::new(session, rules(setup)).clone_body(Content::try_clone);
+        let guard = auth.guard();
+        let service = ServiceBuilder::new()
+            .layer(auth)
+            .layer(FollowRedirectLayer::new())
+            .layer(guard)
+            .service(HyperClient::builder(TokioExecutor::new()).build_http());
+        Self { service: BoxCloneSyncService::new(service) }
+    }
+
+    fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
+        let request = request(spec, |content| content)?;
+        runtime().block_on(async { answer(self.service.clone().oneshot(request).await).await })
+    }
+}
+
+/// Content that is boxed, token requests through a service, tasks through `hyper::rt`, and a stack that queues.
+struct Stacked {
+    service:
+        BoxCloneSyncService<Request<BoxBody>, Response<Answered>, Error<Arc<dyn StdError + Send + Sync>>>,
+}
+
+impl Client for Stacked {
+    fn new(setup: &Setup) -> Self {
+        let _runtime = runtime().enter();
+        let client = HyperClient::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
+        let transport = ServiceTransport::new(client).not_sent_if(LegacyError::is_connect);
+        let transport: ServiceTransport<_, http_body_util::Full<Bytes>, _> = transport;
+        let session = Session::builder()
+            .time_limit(setup.time_limit)
+            .asynchronous(
+                transport,
+                profile(&setup.token_endpoint),
+                HyperRuntime::new(TokioExecutor::new(), TokioTimer::new()),
+            )
+            .unwrap();
+        sign_in(setup, &session);
+        let auth = AuthLayer::new(session, rules(setup)).clone_body(Capture::new(150_000, BoxBody::new));
+        let guard = auth.guard();
+        let service = ServiceBuilder::new()
+            .layer(auth)
+            .map_err(Arc::<dyn StdError + Send + Sync>::from)
+            .layer(FollowRedirectLayer::new())
+            .layer(guard)
+            .buffer(64)
+            .concurrency_limit(50)
+            .timeout(Duration::from_secs(20))
+            .service(HyperClient::builder(TokioExecutor::new()).build_http());
+        Self { service: BoxCloneSyncService::new(service) }
+    }
+
+    fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
+        let boxed = |content: Content| BoxBody::new(content.map_err(Into::into));
+        let request = request(spec, boxed)?;
+        runtime().block_on(async { answer(self.service.clone().oneshot(request).await).await })
+    }
+}
+
+/// One connection for each attempt, and no service at all.
+struct Connections {
+    auth: AuthLayer<fn(&Content) -> Option<Content>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("not an address")]
+    Address,
+    #[error("no connection")]
+    Io(#[from] std::io::Error),
+    #[error("a broken connection")]
+    Hyper(#[from] hyper::Error),
+}
+
+async fn connect(target: &Uri) -> Result<http1::SendRequest<Content>, ConnectionError> {
+    let authority = target.authority().ok_or(ConnectionError::Address)?;
+    let port = authority.port_u16().unwrap_or(80);
+    let stream = TcpStream::connect((authority.host(), port)).await?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+impl Client for Connections {
+    fn new(setup: &Setup) -> Self {
+        let _runtime = runtime().enter();
+        let session = Session::builder()
+            .time_limit(setup.time_limit)
+            .asynchronous(
+                HyperTransport::new(HttpConnector::new()),
+                profile(&setup.token_endpoint),
+                TokioRuntime::current().unwrap(),
+            )
+            .unwrap();
+        sign_in(setup, &session);
+        Self { auth: AuthLayer::new(session, rules(setup)).clone_body(Content::try_clone) }
+    }
+
+    fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
+        let request = request(spec, |content| content)?;
+        let auth = self.auth.clone();
+        let sent = async move {
+            let answered = auth.send_with(request, async |request: Request<Content>| {
+                let mut connection = connect(request.uri()).await?;
+                Ok(connection.send_request(origin_form(request)).await?)
+            });
+            answer::<_, ConnectionError>(answered.await).await
+        };
+        // In a task of its own, which shows that the future is `Send`.
+        runtime().block_on(runtime().spawn(sent)).unwrap()
+    }
+}
+
+mod plain {
+    token_refresh_conformance::adapter_rules!(super::Plain);
+}
+
+mod stacked {
+    token_refresh_conformance::adapter_rules!(super::Stacked);
+}
+
+mod connections {
+    // All but the two about redirects, which nobody follows here.
+    token_refresh_conformance::adapter_rules! { super::Connections:
+        sec_01_the_token_stays_on_allowed_origins
+        sec_02_look_alikes_of_an_allowed_origin_get_nothing
+        sec_02_without_allowed_origins_nobody_gets_the_token
+        auth_04_own_credentials_are_left_alone
+        auth_04_a_request_can_do_without_the_token
+        auth_06_an_expired_token_is_replaced_before_it_is_sent
+        chal_02_invalid_token_is_refreshed_and_the_request_repeated
+        chal_04_insufficient_scope_is_handed_back
+        chal_05_insufficient_user_authentication_is_handed_back
+        chal_06_a_403_or_407_is_handed_back
+        chal_06_a_403_counts_where_the_caller_says_so
+        chal_07_a_bare_401_counts_unless_strict
+        chal_09_the_error_code_outranks_the_status
+        chal_10_a_predicate_that_panics_refuses_nothing
+        chal_10_content_is_complete_after_a_look_at_it
+        chal_11_the_second_refusal_is_the_answer
+        rply_02_the_repetition_is_the_same_request
+        rply_03_a_stream_is_not_repeated_but_the_token_is_refreshed
+        rply_04_methods_that_may_act_twice_need_a_clear_refusal
+        rply_04_the_callers_switch_decides
+        rply_06_nothing_else_is_repeated
+        rply_08_a_failed_refresh_leaves_the_refusal_and_says_why
+        core_15_a_refusal_at_the_token_endpoint_opens_nothing
+        core_01_a_herd_makes_one_token_request
+        core_05_a_herd_shares_one_failure
+        core_04_a_late_refusal_starts_nothing
+        core_12_accepted_tokens_keep_the_breaker_closed
+        core_13_a_caller_waits_no_longer_than_its_limit
+        core_14_a_caller_who_gives_up_does_not_lose_the_token
+        sec_04_errors_show_no_secrets
+    }
+}
