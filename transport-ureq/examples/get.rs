@@ -130,7 +130,8 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn StdError>> {
             .map_err(|error| Problem::new("the tokens could not be saved", error))?;
     }
     let Some(url) = &options.url else { return Ok(ExitCode::SUCCESS) };
-    if url.scheme_str() == Some("https") && !cfg!(feature = "rustls") {
+    let tls = url.scheme_str() == Some("https") || options.token_endpoint.starts_with("https");
+    if tls && !cfg!(feature = "rustls") {
         return Err("this build has no TLS; build it with --features rustls".into());
     }
 
@@ -166,6 +167,9 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn StdError>> {
 
 fn session(options: &Options) -> Result<Session, Box<dyn StdError>> {
     let path = &options.credentials;
+    if options.sign_in.is_none() && !path.exists() {
+        return Err(Problem::at(path, "there is no such file; begin with --sign-in").into());
+    }
     let store = FileStore::open(path)?.on_error(|error| eprintln!("get: {error}"));
     let endpoint = if options.loopback_http { Endpoint::https_or_loopback } else { Endpoint::https };
     let endpoint =
