@@ -48,6 +48,8 @@ impl FileStore {
     /// A store in this file. Creates the folder, for this user alone, and the lock file if they are not there, and
     /// looks at the record if there is one.
     ///
+    /// [`FileProblem::Locked`] passes: another process is in the middle of a commit, or was stopped in it.
+    ///
     /// # Errors
     /// [`FileStoreError`]: what is wrong, as [`check`](Self::check) says it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileStoreError> {
