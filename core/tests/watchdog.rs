@@ -1,0 +1,112 @@
+//! What happens when nobody answers in time, or the process itself stood still.
+
+use std::time::Duration;
+
+use token_refresh_core::{
+    Acquire, Action, CommitError, Config, Effect, Event, FailureKind, Grant, Machine, Persistence, State,
+    Stored, Ticket, Timestamp, TokenId, Version,
+};
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+/// When the watchdog is due after an exchange began: send limit, exchange limit, and its margin.
+const DUE: Duration = Duration::from_secs(2 + 10 + 1);
+
+fn after(span: Duration) -> Timestamp {
+    START.after(span)
+}
+
+fn grant(n: u32) -> Grant {
+    Grant::new(format!("at-{n}")).unwrap().with_refresh_token(format!("rt-{n}")).unwrap()
+}
+
+/// A machine that is signed in, and the token it has.
+fn signed_in(persistence: Persistence) -> (Machine, TokenId) {
+    let mut config = Config::default();
+    config.persistence = persistence;
+    let mut machine = Machine::new(config, 1, START).unwrap();
+    machine.sign_in(grant(1), START);
+    let token = machine.current().unwrap().id;
+    (machine, token)
+}
+
+fn drain(machine: &mut Machine) -> Vec<Action> {
+    std::iter::from_fn(|| machine.poll_action()).collect()
+}
+
+/// The exchanges that begin in these actions.
+fn exchanges(actions: &[Action]) -> Vec<Ticket> {
+    let ticket = |action: &Action| match action {
+        Action::Run(Effect::Exchange { ticket, .. }) => Some(*ticket),
+        _ => None,
+    };
+    actions.iter().filter_map(ticket).collect()
+}
+
+/// The process was stopped, or its machine slept, with an exchange on the wire. Whoever wakes first must not take the
+/// answer for lost: it may be in the socket (rule 4).
+#[test]
+fn rule_4_an_answer_that_came_while_the_process_stood_still_is_used() {
+    let (mut machine, token) = signed_in(Persistence::Memory);
+    assert!(matches!(machine.reject(token, START), Acquire::Wait(_)));
+    let [ticket] = exchanges(&drain(&mut machine))[..] else { panic!("one exchange") };
+
+    let woken = after(Duration::from_secs(60));
+    assert!(matches!(machine.acquire(woken), Acquire::Wait(_)));
+    assert_eq!(exchanges(&drain(&mut machine)), [], "the refresh token is not presented again");
+
+    let event = Event::Exchanged { ticket, sent_at: START, result: Ok(grant(2)) };
+    assert_eq!(machine.handle_event(event, woken), Ok(()));
+    assert_eq!(machine.current().unwrap().access_token.expose(), "at-2");
+}
+
+#[test]
+fn i_19_what_nobody_answers_is_given_up_on_time_or_a_moment_after_a_late_look() {
+    let (mut machine, token) = signed_in(Persistence::Memory);
+    assert!(matches!(machine.reject(token, START), Acquire::Wait(_)));
+    let mut punctual = machine.clone();
+    drain(&mut punctual);
+    punctual.handle_timeout(after(DUE));
+    assert_eq!(exchanges(&drain(&mut punctual)).len(), 1, "a lost answer is presented once more, promptly");
+
+    drain(&mut machine);
+    let late = after(Duration::from_secs(60));
+    machine.handle_timeout(late);
+    assert_eq!(machine.poll_timeout(), Some(late.after(Duration::from_secs(1))));
+    machine.handle_timeout(late.after(Duration::from_secs(1)));
+    assert_eq!(exchanges(&drain(&mut machine)).len(), 1);
+}
+
+/// Each claim is written when it is too late to send. Callers are told that it is the store, and not kept for ever.
+#[test]
+fn rule_2_a_store_that_is_too_slow_for_the_send_limit_is_a_failure() {
+    let (mut machine, token) = signed_in(Persistence::Shared);
+    let (mut stored, mut now, mut claims) = (Stored::default(), START, 0);
+    let mut asked = false;
+    for _ in 0..20 {
+        let Some(Action::Run(effect)) = drain(&mut machine).pop() else {
+            if asked {
+                break;
+            }
+            assert!(matches!(machine.reject(token, now), Acquire::Wait(_)));
+            asked = true;
+            continue;
+        };
+        now = now.after(Duration::from_secs(3));
+        let event = match effect {
+            Effect::Load { ticket, .. } => Event::Loaded { ticket, result: Ok(stored.clone()) },
+            Effect::Commit { ticket, expected, record } => {
+                assert_eq!(expected, stored.version, "nobody else writes");
+                claims += usize::from(record.holder.is_some());
+                let version = Version(expected.0 + 1);
+                stored = Stored { version, record: Some(record) };
+                Event::Committed { ticket, result: Ok::<_, CommitError>(version) }
+            }
+            Effect::Exchange { .. } | Effect::Revoke { .. } => panic!("it is too late to send"),
+        };
+        machine.handle_event(event, now).unwrap();
+    }
+    assert_eq!(claims, 2);
+    let State::Failed(failure) = machine.state() else { panic!("{:?}", machine.state()) };
+    assert_eq!(failure.kind, FailureKind::StoreUnavailable);
+    assert_eq!(stored.record.unwrap().presented, 0, "nothing was sent");
+}
