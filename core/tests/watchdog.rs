@@ -1,4 +1,10 @@
 //! What happens when nobody answers in time, or the process itself stood still.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test is no part of the core"
+)]
 
 use std::time::Duration;
 
