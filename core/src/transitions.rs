@@ -112,6 +112,7 @@ impl Machine {
     pub(crate) fn complete(&mut self, event: Event) {
         let now = self.now;
         let Some(run) = self.stage.take_run_if(|_| true) else { return };
+        let run = Run { spared: false, ..run };
         match event {
             Event::Loaded { result, .. } => self.on_loaded(run, result, now),
             Event::Committed { result, .. } => self.on_committed(run, result, now),

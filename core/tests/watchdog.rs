@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use token_refresh_core::{
-    Acquire, Action, CommitError, Config, Effect, Event, FailureKind, Grant, Machine, Persistence, State,
-    Stored, Ticket, Timestamp, TokenId, Version,
+    Acquire, Action, CommitError, Config, Effect, Event, ExchangeError, FailureKind, Grant, Machine,
+    Persistence, State, Stored, Ticket, Timestamp, TokenId, Version,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -80,6 +80,28 @@ fn i_19_what_nobody_answers_is_given_up_on_time_or_a_moment_after_a_late_look() 
     assert_eq!(machine.poll_timeout(), Some(late.after(Duration::from_secs(1))));
     machine.handle_timeout(late.after(Duration::from_secs(1)));
     assert_eq!(exchanges(&drain(&mut machine)).len(), 1);
+}
+
+/// Each effect is spared once, not each run: a process may stand still more than once in a refresh.
+#[test]
+fn rule_4_the_next_effect_of_the_run_is_spared_too() {
+    let (mut machine, token) = signed_in(Persistence::Memory);
+    assert!(matches!(machine.reject(token, START), Acquire::Wait(_)));
+    let [lost] = exchanges(&drain(&mut machine))[..] else { panic!("one exchange") };
+    let woken = after(DUE).after(Duration::from_secs(1));
+    machine.handle_timeout(woken);
+    let event = Event::Exchanged { ticket: lost, sent_at: START, result: Err(ExchangeError::Ambiguous) };
+    assert_eq!(machine.handle_event(event, woken), Ok(()));
+    let [again] = exchanges(&drain(&mut machine))[..] else { panic!("it is presented once more") };
+
+    let woken = woken.after(Duration::from_secs(60));
+    machine.handle_timeout(woken);
+    assert_eq!(machine.state(), State::Refreshing);
+    let event = Event::Exchanged { ticket: again, sent_at: START, result: Ok(grant(2)) };
+    assert_eq!(machine.handle_event(event, woken), Ok(()));
+    assert_eq!(machine.current().unwrap().access_token.expose(), "at-2");
+    let begun_since = exchanges(&drain(&mut machine));
+    assert_eq!(begun_since, []);
 }
 
 /// Each claim is written when it is too late to send. Callers are told that it is the store, and not kept for ever.
