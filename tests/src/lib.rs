@@ -29,6 +29,7 @@
 
 pub mod adapter;
 pub mod authority;
+pub mod catalogue;
 mod core_subject;
 pub mod executor;
 pub mod generate;
