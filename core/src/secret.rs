@@ -1,5 +1,5 @@
-use alloc::string::String;
-use core::fmt;
+use alloc::{boxed::Box, string::String};
+use core::{fmt, mem};
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -9,12 +9,17 @@ use zeroize::Zeroizing;
 /// `Debug` prints `Secret(..)`, there is no `Display` and no serialisation, equality takes the same time wherever the
 /// two values differ, and the memory is cleared on drop. [`expose`](Secret::expose) is the only way out (SEC-04).
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
-    /// Takes ownership of the text; nothing is copied.
+    /// Takes ownership of the text. It is copied only if its buffer is larger than it is, and then the buffer is
+    /// cleared.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        let mut text = Zeroizing::new(text.into());
+        // A buffer that the allocator shrinks may be moved, and what it leaves behind is not cleared.
+        let exact =
+            if text.len() == text.capacity() { mem::take(&mut *text) } else { String::from(text.as_str()) };
+        Self(Zeroizing::new(exact.into_boxed_str()))
     }
 
     /// The text itself. Keep the borrow short, and never format it.
@@ -64,6 +69,14 @@ mod tests {
     #[test]
     fn sec_04_debug_shows_nothing() {
         assert_eq!(format!("{:?}", Secret::from("hunter2")), "Secret(..)");
+    }
+
+    #[test]
+    fn sec_04_a_buffer_that_is_too_large_is_not_kept() {
+        let mut text = alloc::string::String::with_capacity(64);
+        text.push_str("hunter2");
+        assert_eq!(Secret::new(text).expose(), "hunter2");
+        assert_eq!(core::mem::size_of::<Secret>(), 2 * core::mem::size_of::<usize>());
     }
 
     #[test]

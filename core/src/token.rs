@@ -1,4 +1,4 @@
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{boxed::Box, collections::BTreeMap, string::String};
 use core::{fmt, time::Duration};
 
 use crate::{Config, Secret, Timestamp, rng::Rng};
@@ -72,8 +72,12 @@ pub struct Grant {
     refresh_token: Option<Secret>,
     token_type: TokenType,
     lifetime: Option<Duration>,
-    scope: Option<String>,
-    extra: BTreeMap<String, Secret>,
+    scope: Option<Box<str>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most grants have none, and a program may hold a great many grants"
+    )]
+    extra: Option<Box<BTreeMap<Box<str>, Secret>>>,
 }
 
 impl Grant {
@@ -92,7 +96,7 @@ impl Grant {
             token_type: TokenType::default(),
             lifetime: None,
             scope: None,
-            extra: BTreeMap::new(),
+            extra: None,
         })
     }
 
@@ -126,14 +130,14 @@ impl Grant {
     /// With this scope, as the server wrote it (XRSP-06).
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = Some(scope.into());
+        self.scope = Some(scope.into().into_boxed_str());
         self
     }
 
     /// With a further member of the answer, kept as JSON text and never looked into: an `id_token`, say.
     #[must_use]
     pub fn with_extra(mut self, name: impl Into<String>, json: impl Into<Secret>) -> Self {
-        self.extra.insert(name.into(), json.into());
+        self.extra.get_or_insert_default().insert(name.into().into_boxed_str(), json.into());
         self
     }
 
@@ -164,7 +168,7 @@ impl Grant {
 
     /// The other members of the answer, as JSON text.
     pub fn extra(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        self.extra.iter().map(|(name, json)| (name.as_str(), json))
+        self.extra.iter().flat_map(|extra| extra.iter()).map(|(name, json)| (&**name, json))
     }
 
     /// What is kept when `answer` renews this grant: an absent refresh token or scope means "unchanged"
