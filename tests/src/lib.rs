@@ -36,6 +36,7 @@ pub mod generate;
 pub mod history;
 pub mod judge;
 mod process;
+pub mod report;
 pub mod script;
 pub mod server;
 pub mod shrink;

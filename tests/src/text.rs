@@ -132,7 +132,7 @@ impl fmt::Display for Name {
 }
 
 /// A span in its largest whole unit.
-struct Span(u64);
+pub(crate) struct Span(pub(crate) u64);
 
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
