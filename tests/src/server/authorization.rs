@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,17 +16,19 @@ use super::{
     host::{Host, Service},
     log::Log,
     message::Request,
-    token_request::{Content, REFRESH, TOKEN},
+    token_request::{COOKIE, Content, REFRESH, TOKEN, proof_nonce},
 };
 
 /// The revocation endpoint of RFC 7009.
 const REVOKE: &str = "/revoke";
 
-/// An authorization server on 127.0.0.1 with three endpoints, all for `POST`:
+/// An authorization server on 127.0.0.1 with four endpoints, all for `POST`:
 ///
-/// - `/token` takes the refresh grant of RFC 6749 §6 as a form;
+/// - `/token` takes the refresh grant of RFC 6749 §6 as a form, and the client credentials grant of §4.4, which starts a
+///   session of its own and yields no refresh token;
 /// - `/refresh` takes `{ "refresh_token": … }` and answers `{ "access_token", "refresh_token", "expires_in" }`; a
 ///   refresh token that is not good gets 401 and no error code, as small APIs do it;
+/// - `/cookie` does the same for a refresh token in a cookie of this name, and answers with another in `Set-Cookie`;
 /// - `/revoke` takes the form of RFC 7009: a refresh token takes its family with it, an access token only itself.
 ///
 /// Sessions are started by the test, with [`AuthorizationServer::issue`]. Dropping the server closes its connections
@@ -86,7 +89,13 @@ impl AuthorizationServer {
     /// Starts a session: its first tokens, as if a user had signed in. Families count from 1.
     pub fn issue(&self) -> Issued {
         let policy = lock(&self.realm.policy).clone();
-        self.realm.families().issue(&policy, Instant::now())
+        self.realm.families().issue(None, &policy, Instant::now())
+    }
+
+    /// Starts another session of the user to whom this family belongs.
+    pub fn issue_again(&self, family: u32) -> Issued {
+        let policy = lock(&self.realm.policy).clone();
+        self.realm.families().issue(Some(family), &policy, Instant::now())
     }
 
     /// The newest tokens of a family, whatever became of them.
@@ -163,13 +172,19 @@ impl Service for Endpoints {
     }
 
     fn process(&self, request: &Request) -> (Response, Verdict) {
-        if !matches!(request.path(), TOKEN | REFRESH | REVOKE) {
+        if !matches!(request.path(), TOKEN | REFRESH | COOKIE | REVOKE) {
             return (Response::new(404), Verdict::Plain);
         }
         if request.method != "POST" {
             return (Response::new(405).header("Allow", "POST"), Verdict::Plain);
         }
         let policy = lock(&self.0.policy).clone();
+        if let Some(nonce) = policy.dpop_nonce.as_deref().filter(|_| request.path() == TOKEN)
+            && proof_nonce(&request.headers).as_deref() != Some(nonce)
+        {
+            let response = Response::json(400, &json!({ "error": "use_dpop_nonce" }));
+            return (response.header("DPoP-Nonce", nonce), Verdict::Refused("use_dpop_nonce"));
+        }
         let answered = authenticated(request, &policy).and_then(|content| match request.path() {
             REVOKE => self.revoke(&content),
             path => self.exchange(path, &content, &policy),
@@ -188,26 +203,21 @@ impl Endpoints {
         if path == TOKEN {
             match content.param("grant_type") {
                 Some("refresh_token") => {}
+                Some("client_credentials") => {
+                    let issued = self.0.families().issue(None, policy, Instant::now());
+                    let verdict = self.0.tag(&issued.access_token).map_or(Verdict::Plain, Verdict::Granted);
+                    return Ok((
+                        grant(path, Issued { refresh_token: String::new(), ..issued }, policy),
+                        verdict,
+                    ));
+                }
                 Some(_) => return Err(Verdict::Refused("unsupported_grant_type")),
                 None => return Err(Verdict::Refused("invalid_request")),
             }
         }
         let refresh_token = content.param("refresh_token").ok_or(Verdict::Refused("invalid_request"))?;
         let Exchanged { verdict, issued } = self.0.families().exchange(refresh_token, policy, Instant::now());
-        let issued = issued.ok_or(verdict)?;
-
-        let mut members = Map::new();
-        members.insert("access_token".to_owned(), issued.access_token.into());
-        if policy.rotation != Rotation::None {
-            members.insert("refresh_token".to_owned(), issued.refresh_token.into());
-        }
-        if let Some(expires_in) = &policy.expires_in {
-            members.insert("expires_in".to_owned(), expires_in.clone());
-        }
-        if let Some(token_type) = policy.token_type.as_deref().filter(|_| path == TOKEN) {
-            members.insert("token_type".to_owned(), token_type.into());
-        }
-        Ok((Response::json(200, &Value::Object(members)).header("Cache-Control", "no-store"), verdict))
+        Ok((grant(path, issued.ok_or(verdict)?, policy), verdict))
     }
 
     /// A token that is not known is as good as revoked (RFC 7009 §2.2).
@@ -216,6 +226,40 @@ impl Endpoints {
         let revoked = self.0.families().revoke(token);
         Ok((Response::new(200), revoked.map_or(Verdict::Plain, Verdict::Revoked)))
     }
+}
+
+/// The answer to a request that is granted (RFC 6749 §5.1).
+fn grant(path: &str, issued: Issued, policy: &Policy) -> Response {
+    let mut members = Map::new();
+    members.insert("access_token".to_owned(), issued.access_token.into());
+    let rotated = policy.rotation != Rotation::None && !issued.refresh_token.is_empty();
+    let cookie = (rotated && path == COOKIE).then(|| cookie(&issued.refresh_token));
+    if rotated && path != COOKIE {
+        members.insert("refresh_token".to_owned(), issued.refresh_token.into());
+    }
+    if let Some(expires_in) = &policy.expires_in {
+        members.insert("expires_in".to_owned(), expires_in.clone());
+    }
+    if let Some(token_type) = policy.token_type.as_deref().filter(|_| path == TOKEN) {
+        members.insert("token_type".to_owned(), token_type.into());
+    }
+    if let Some(subject) = policy.subject.as_deref().filter(|_| path == TOKEN) {
+        members.insert("id_token".to_owned(), id_token(subject).into());
+    }
+    let response = Response::json(200, &Value::Object(members)).header("Cache-Control", "no-store");
+    cookie.iter().fold(response, |response, cookie| response.header("Set-Cookie", cookie))
+}
+
+/// Without `Secure`, since there is no TLS here.
+fn cookie(refresh_token: &str) -> String {
+    format!("refresh_token={refresh_token}; Path={COOKIE}; HttpOnly; SameSite=Strict")
+}
+
+/// `alg` is `none`: whoever wants to know the subject reads it.
+fn id_token(subject: &str) -> String {
+    let part = |value: Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    let claims = json!({ "iss": "https://auth.example", "aud": "test", "sub": subject });
+    format!("{}.{}.", part(json!({ "alg": "none" })), part(claims))
 }
 
 fn authenticated(request: &Request, policy: &Policy) -> Result<Content, Verdict> {
@@ -234,7 +278,7 @@ fn error(request: &Request, verdict: Verdict) -> Response {
         _ => "invalid_grant",
     };
     let response = match (request.path(), code) {
-        (REFRESH, "invalid_grant") => {
+        (REFRESH | COOKIE, "invalid_grant") => {
             Response::json(401, &json!({ "message": "this refresh token is not good" }))
         }
         (_, "invalid_client") => {

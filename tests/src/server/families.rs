@@ -35,6 +35,8 @@ pub(super) struct Families {
 
 #[derive(Debug)]
 struct Family {
+    /// The number of the user's first family.
+    user: u32,
     generation: u32,
     current: Issued,
     /// Whether a token of the current generation was used.
@@ -65,11 +67,12 @@ struct Spent {
 }
 
 impl Families {
-    /// Starts a family.
-    pub(super) fn issue(&mut self, policy: &Policy, now: Instant) -> Issued {
+    /// Starts a family: of a new user, or of the one whose first family has this number.
+    pub(super) fn issue(&mut self, user: Option<u32>, policy: &Policy, now: Instant) -> Issued {
         let family = u32::try_from(self.all.len()).unwrap_or(u32::MAX).saturating_add(1);
         let issued = self.mint(family, 0, None, policy, now);
-        self.all.push(Family { generation: 0, current: issued.clone(), used: false, revoked: false });
+        let user = user.unwrap_or(family);
+        self.all.push(Family { user, generation: 0, current: issued.clone(), used: false, revoked: false });
         issued
     }
 
@@ -101,6 +104,14 @@ impl Families {
             }
             (false, _, OnReplay::RevokeFamily) => {
                 family.revoked = true;
+                Exchanged { verdict: Verdict::Replayed { spent: tag, family_revoked: true }, issued: None }
+            }
+            (false, _, OnReplay::RevokeUser) => {
+                let user = family.user;
+                self.all
+                    .iter_mut()
+                    .filter(|family| family.user == user)
+                    .for_each(|family| family.revoked = true);
                 Exchanged { verdict: Verdict::Replayed { spent: tag, family_revoked: true }, issued: None }
             }
         }
@@ -205,7 +216,7 @@ impl Families {
         self.access.insert(access_token.clone(), access);
 
         let refresh_token = kept.unwrap_or_else(|| {
-            let refresh_token = value(tag(TokenKind::Refresh));
+            let refresh_token = value(tag(TokenKind::Refresh)) + &policy.refresh_token_tail;
             self.refresh
                 .insert(refresh_token.clone(), RefreshToken { tag: tag(TokenKind::Refresh), spent: None });
             refresh_token

@@ -39,6 +39,8 @@ pub struct Seen {
     pub verdict: Verdict,
     /// How it ended.
     pub end: End,
+    /// When it ended, counted as [`at`](Self::at).
+    pub ended_at: Option<Duration>,
 }
 
 /// The readable part of a token's value, which is `<tag>-<random>`.
@@ -196,6 +198,7 @@ impl Log {
             carried: None,
             verdict: Verdict::Unprocessed,
             end: End::Open,
+            ended_at: None,
         });
         Entry(seen.len() - 1)
     }
@@ -216,7 +219,8 @@ impl Log {
     }
 
     pub(super) fn end(&self, entry: Entry, end: End) {
-        self.change(entry, |seen| seen.end = end);
+        let now = self.start.elapsed();
+        self.change(entry, |seen| (seen.end, seen.ended_at) = (end, Some(now)));
     }
 
     pub(super) fn copy(&self) -> Vec<Seen> {

@@ -27,6 +27,12 @@ pub struct Policy {
     pub token_type: Option<String>,
     /// What a client has to authenticate with at `/token` and `/revoke`.
     pub client: ClientAuth,
+    /// Ends every refresh token value, so that it has to be encoded where it is sent: `+&%=`, say.
+    pub refresh_token_tail: String,
+    /// The nonce that a `DPoP` proof at `/token` has to carry (RFC 9449 §8); `None` asks for no proof.
+    pub dpop_nonce: Option<String>,
+    /// Adds an `id_token` for this subject to what `/token` grants. It is not signed.
+    pub subject: Option<String>,
 }
 
 impl Default for Policy {
@@ -41,6 +47,9 @@ impl Default for Policy {
             lifetime: None,
             token_type: Some("Bearer".to_owned()),
             client: ClientAuth::None,
+            refresh_token_tail: String::new(),
+            dpop_nonce: None,
+            subject: None,
         }
     }
 }
@@ -87,6 +96,8 @@ pub enum OnReplay {
     InvalidGrant,
     /// `invalid_grant`, and all tokens of the family are dead.
     RevokeFamily,
+    /// `invalid_grant`, and all tokens of all families of the user are dead.
+    RevokeUser,
 }
 
 /// What an exchange does to the access token before it.

@@ -58,6 +58,8 @@ pub enum Challenge {
     InsufficientScope,
     /// `Bearer` with `insufficient_user_authentication` (RFC 9470 §3).
     InsufficientUserAuthentication,
+    /// `DPoP` with `use_dpop_nonce` (RFC 9449 §9), and this nonce in a field of its own.
+    UseDpopNonce(String),
     /// These fields, whatever they say.
     Raw(Vec<String>),
 }
@@ -189,8 +191,12 @@ fn refusal(policy: &ResourcePolicy, verdict: Verdict) -> Response {
         Challenge::InsufficientUserAuthentication => {
             with("error=\"insufficient_user_authentication\", max_age=\"300\"")
         }
+        Challenge::UseDpopNonce(_) => vec!["DPoP error=\"use_dpop_nonce\"".to_owned()],
     };
-    let response = Response::json(policy.status, &json!({ "message": "unauthorized" }));
+    let mut response = Response::json(policy.status, &json!({ "message": "unauthorized" }));
+    if let Challenge::UseDpopNonce(nonce) = &policy.challenge {
+        response = response.header("DPoP-Nonce", nonce);
+    }
     challenges.iter().fold(response, |response, challenge| response.header("WWW-Authenticate", challenge))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use serde_json::Value;
 
 use super::{
@@ -17,6 +17,8 @@ const MAX_CONTENT: usize = 64 * 1024;
 pub(super) const TOKEN: &str = "/token";
 /// The token endpoint of many small APIs: a JSON document.
 pub(super) const REFRESH: &str = "/refresh";
+/// The token endpoint of programs in a browser: the refresh token is in a cookie.
+pub(super) const COOKIE: &str = "/cookie";
 
 /// A request to one of the token endpoints that was read whole, whether the server acted on it or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl TokenRequest {
     /// Reads an entry of the log; `None` if it is none, or not a well-formed one.
     pub fn of(seen: &Seen) -> Option<Self> {
         let path = seen.target.split('?').next()?;
-        if !matches!(path, TOKEN | REFRESH) || seen.method != "POST" {
+        if !matches!(path, TOKEN | REFRESH | COOKIE) || seen.method != "POST" {
             return None;
         }
         let content = Content::read(path, &seen.headers, &seen.body).ok()?;
@@ -67,6 +69,9 @@ impl Content {
 
     /// Fails with the error code of RFC 6749 §5.2 that the request deserves.
     fn read(path: &str, headers: &Headers, body: &[u8]) -> Result<Self, &'static str> {
+        if path == COOKIE {
+            return Ok(Self { params: cookies(headers), client: ClientAuth::None });
+        }
         let media_type =
             headers.get("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let wanted = if path == REFRESH { "application/json" } else { "application/x-www-form-urlencoded" };
@@ -110,6 +115,20 @@ fn basic_auth(credentials: &str) -> Option<ClientAuth> {
     let part =
         |encoded: &str| form(encoded.as_bytes()).into_iter().next().map_or(String::new(), |(part, _)| part);
     Some(ClientAuth::Basic { id: part(id), secret: part(secret) })
+}
+
+fn cookies(headers: &Headers) -> Vec<(String, String)> {
+    let pairs = headers.all("cookie").flat_map(|field| field.split(';'));
+    let pair =
+        |pair: &str| pair.trim().split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pairs.filter_map(pair).collect()
+}
+
+/// The nonce in a `DPoP` proof (RFC 9449 §4.2). The signature is not looked at.
+pub(super) fn proof_nonce(headers: &Headers) -> Option<String> {
+    let claims = Base64UrlUnpadded::decode_vec(headers.get("dpop")?.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    Some(claims.get("nonce")?.as_str()?.to_owned())
 }
 
 fn form(body: &[u8]) -> Vec<(String, String)> {

@@ -2,6 +2,7 @@
 
 mod client;
 mod faults;
+mod grants;
 mod hostile;
 mod http;
 mod resources;
