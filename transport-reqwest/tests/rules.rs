@@ -4,12 +4,10 @@
 use std::sync::LazyLock;
 
 use futures_util::stream;
-use token_refresh_conformance::adapter::{self, Answer, Client, Problem, RefusedIf, Setup, Spec};
+use token_refresh_conformance::adapter::{self, Answer, Client, Problem, Setup, Spec};
 use token_refresh_reqwest::{
-    AllowedOrigins, AuthClient, Endpoint, Error, Grant, OAuthProfile, Replay, ReqwestTransport, Rules,
-    SendWith as _, Session, TokioRuntime, WithoutToken,
+    AuthClient, Error, Replay, ReqwestTransport, SendWith as _, Session, TokioRuntime, WithoutToken,
     reqwest::{self, Body, ClientBuilder, Method, Request, RequestBuilder, Response, Url, redirect},
-    wire::{ClientAuth, OAuthClient},
 };
 use tokio::runtime::Runtime;
 use tower_service::Service as _;
@@ -40,6 +38,10 @@ impl Client for ThroughClient {
         Self(api(setup))
     }
 
+    fn session(&self) -> &Session {
+        self.0.session()
+    }
+
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
         look_at(spec)?;
         let request = self.0.request(method(spec), &spec.url).with(|request| filled(request, spec));
@@ -56,6 +58,10 @@ impl Client for ThroughSendWith {
         Self(api(setup), reqwest::Client::new())
     }
 
+    fn session(&self) -> &Session {
+        self.0.session()
+    }
+
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
         let request = request(spec, &self.1)?;
         outcome(RequestBuilder::from_parts(self.1.clone(), request).send_with(&self.0))
@@ -69,6 +75,10 @@ impl Client for ThroughTower {
         Self(api(setup))
     }
 
+    fn session(&self) -> &Session {
+        self.0.session()
+    }
+
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
         let request = request(spec, &reqwest::Client::new())?;
         outcome(self.0.clone().call(request))
@@ -76,12 +86,18 @@ impl Client for ThroughTower {
 }
 
 #[cfg(feature = "middleware")]
-struct ThroughMiddleware(reqwest_middleware::ClientWithMiddleware);
+struct ThroughMiddleware(reqwest_middleware::ClientWithMiddleware, Session);
 
 #[cfg(feature = "middleware")]
 impl Client for ThroughMiddleware {
     fn new(setup: &Setup) -> Self {
-        Self(api(setup).middleware().build())
+        let client = api(setup);
+        let session = client.session().clone();
+        Self(client.middleware().build(), session)
+    }
+
+    fn session(&self) -> &Session {
+        &self.1
     }
 
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
@@ -93,33 +109,15 @@ impl Client for ThroughMiddleware {
 /// Of all that can be set, what is most dangerous for a token.
 fn api(setup: &Setup) -> AuthClient {
     let builder = ClientBuilder::new().no_proxy().redirect(redirect::Policy::limited(20));
-    AuthClient::new(builder, session(setup), rules(setup)).unwrap()
+    AuthClient::new(builder, session(setup), setup.rules()).unwrap()
 }
 
 fn session(setup: &Setup) -> Session {
-    let client = OAuthClient::new(ClientAuth::None { client_id: "test".into() });
-    let endpoint = Endpoint::https_or_loopback(&setup.token_endpoint).unwrap();
-    let profile = OAuthProfile::refresh_token(client, endpoint);
     let runtime = TokioRuntime::new(RUNTIME.handle().clone());
-    let session = Session::builder()
-        .time_limit(setup.time_limit)
-        .asynchronous(ReqwestTransport::new().unwrap(), profile, runtime)
-        .unwrap();
-    let grant = Grant::new(&*setup.access_token).unwrap().with_refresh_token(&*setup.refresh_token).unwrap();
-    session.sign_in(setup.lifetime.into_iter().fold(grant, Grant::with_lifetime));
+    let transport = ReqwestTransport::new().unwrap();
+    let session = setup.session().asynchronous(transport, setup.profile(), runtime).unwrap();
+    session.sign_in(setup.grant());
     session
-}
-
-fn rules(setup: &Setup) -> Rules {
-    let allow = |allowed: AllowedOrigins, origin: &String| allowed.loopback_http(origin).unwrap();
-    let mut rules = Rules::new(setup.origins.iter().fold(AllowedOrigins::none(), allow));
-    if setup.strict {
-        rules = rules.strict();
-    }
-    if let Some(RefusedIf { statuses, predicate }) = setup.refused_if.clone() {
-        rules = rules.refused_if(statuses, move |answer| predicate(answer.status, answer.body));
-    }
-    rules
 }
 
 fn request(spec: &Spec, client: &reqwest::Client) -> Result<Request, Problem> {

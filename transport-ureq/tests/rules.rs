@@ -3,11 +3,9 @@
 
 use std::io::{Cursor, Read as _};
 
-use token_refresh_conformance::adapter::{self, Answer, Client, Content, Problem, RefusedIf, Setup, Spec};
+use token_refresh_conformance::adapter::{self, Answer, Client, Content, Problem, Setup, Spec};
 use token_refresh_ureq::{
-    AllowedOrigins, AuthAgent, AuthMiddleware, Endpoint, Error, Grant, OAuthProfile, OneShot, Replay, Rules,
-    Session, UreqTransport, WithoutToken,
-    wire::{ClientAuth, OAuthClient},
+    AuthAgent, AuthMiddleware, Error, OneShot, Replay, Session, UreqTransport, WithoutToken,
 };
 use ureq::{
     Agent, Body, SendBody,
@@ -28,7 +26,11 @@ struct ThroughAgent(AuthAgent);
 
 impl Client for ThroughAgent {
     fn new(setup: &Setup) -> Self {
-        Self(AuthAgent::new(plain(), session(setup), rules(setup)))
+        Self(AuthAgent::new(plain(), session(setup), setup.rules()))
+    }
+
+    fn session(&self) -> &Session {
+        self.0.session()
     }
 
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
@@ -42,14 +44,19 @@ impl Client for ThroughAgent {
     }
 }
 
-struct ThroughMiddleware(Agent);
+struct ThroughMiddleware(Agent, Session);
 
 impl Client for ThroughMiddleware {
     fn new(setup: &Setup) -> Self {
-        let auth = AuthMiddleware::new(session(setup), rules(setup), plain())
+        let session = session(setup);
+        let auth = AuthMiddleware::new(session.clone(), setup.rules(), plain())
             .replay_up_to(128 * 1024)
             .statuses_are_answers();
-        Self(config().middleware(auth).build().new_agent())
+        Self(config().middleware(auth).build().new_agent(), session)
+    }
+
+    fn session(&self) -> &Session {
+        &self.1
     }
 
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
@@ -77,27 +84,9 @@ fn config() -> ConfigBuilder<AgentScope> {
 }
 
 fn session(setup: &Setup) -> Session {
-    let client = OAuthClient::new(ClientAuth::None { client_id: "test".into() });
-    let endpoint = Endpoint::https_or_loopback(&setup.token_endpoint).unwrap();
-    let session = Session::builder()
-        .time_limit(setup.time_limit)
-        .blocking(UreqTransport::new(), OAuthProfile::refresh_token(client, endpoint))
-        .unwrap();
-    let grant = Grant::new(&*setup.access_token).unwrap().with_refresh_token(&*setup.refresh_token).unwrap();
-    session.sign_in(setup.lifetime.into_iter().fold(grant, Grant::with_lifetime));
+    let session = setup.session().blocking(UreqTransport::new(), setup.profile()).unwrap();
+    session.sign_in(setup.grant());
     session
-}
-
-fn rules(setup: &Setup) -> Rules {
-    let allow = |allowed: AllowedOrigins, origin: &String| allowed.loopback_http(origin).unwrap();
-    let mut rules = Rules::new(setup.origins.iter().fold(AllowedOrigins::none(), allow));
-    if setup.strict {
-        rules = rules.strict();
-    }
-    if let Some(RefusedIf { statuses, predicate }) = setup.refused_if.clone() {
-        rules = rules.refused_if(statuses, move |answer| predicate(answer.status, answer.body));
-    }
-    rules
 }
 
 fn request(spec: &Spec) -> request::Builder {

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::{Answer, Client, Problem, Setup, Spec};
+use token_refresh_core::{Config, wire::ClientAuth};
+
+use super::{Answer, Client, Format, Problem, Setup, Spec, TestClock};
 use crate::server::{AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer};
 
 /// How long a test waits for something that will surely happen.
@@ -22,13 +24,20 @@ impl World {
         let issued = auth.issue();
         let setup = Setup {
             token_endpoint: auth.url("/token"),
+            format: Format::OAuth,
+            client: ClientAuth::None { client_id: "test".to_owned() },
+            scope: String::new(),
+            resources: Vec::new(),
+            revocation_endpoint: None,
             access_token: issued.access_token.clone(),
-            refresh_token: issued.refresh_token.clone(),
+            refresh_token: Some(issued.refresh_token.clone()),
             lifetime: None,
             origins: vec![api.url("")],
             strict: false,
             refused_if: None,
             time_limit: SOON,
+            config: Config::default(),
+            clock: TestClock::default(),
         };
         Self { auth, api, issued, setup }
     }

@@ -1,0 +1,174 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use token_refresh_core::{
+    Config, ExchangeError, Grant, Renewal, Secret, Timestamp,
+    wire::{ClientAuth, JsonEndpoint, OAuthClient},
+};
+use token_refresh_driver::{
+    AllowedOrigins, Clock, Endpoint, JsonProfile, OAuthProfile, Profile, Rules, Session, SessionBuilder,
+    SystemClock,
+};
+
+/// What a client is to be made of: as data, and as the parts that an adapter of this project is put together from.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The token endpoint, `http` on a loopback address.
+    pub token_endpoint: String,
+    /// What it speaks.
+    pub format: Format,
+    /// How the client authenticates there.
+    pub client: ClientAuth,
+    /// The scope to ask for; empty: none.
+    pub scope: String,
+    /// The resources to ask for.
+    pub resources: Vec<String>,
+    /// The revocation endpoint, if there is one.
+    pub revocation_endpoint: Option<String>,
+    /// The access token to sign in with.
+    pub access_token: String,
+    /// The refresh token to sign in with, if there is one.
+    pub refresh_token: Option<String>,
+    /// How long the access token lives, counted from the sign-in; `None` if that is not known.
+    pub lifetime: Option<Duration>,
+    /// The origins that the token may go to, all of them `http` on a loopback address.
+    pub origins: Vec<String>,
+    /// Whether only an answer that says so refuses the token (CHAL-07).
+    pub strict: bool,
+    /// What else refuses the token.
+    pub refused_if: Option<RefusedIf>,
+    /// How long a caller waits for a token.
+    pub time_limit: Duration,
+    /// Numbers and policies.
+    pub config: Config,
+    /// Where time comes from.
+    pub clock: TestClock,
+}
+
+/// What a token endpoint speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OAuth 2: forms, and the refresh grant of RFC 6749 §6.
+    OAuth,
+    /// An endpoint of one's own: JSON with the usual names.
+    Json,
+}
+
+/// A caller's own idea of a refusal (CHAL-10).
+#[derive(Clone, Debug)]
+pub struct RefusedIf {
+    /// Only answers with one of these statuses are asked about.
+    pub statuses: Vec<u16>,
+    /// Is given the status and the beginning of the content.
+    pub predicate: fn(u16, &[u8]) -> bool,
+}
+
+/// Real time, and as much more as the test says: the machine was suspended, or its clock was set. Clones are one clock.
+#[derive(Clone, Debug, Default)]
+pub struct TestClock {
+    system: Arc<SystemClock>,
+    ahead: Arc<AtomicU64>,
+}
+
+impl TestClock {
+    /// Lets this much time pass at once.
+    pub fn advance(&self, span: Duration) {
+        self.ahead.fetch_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.system.now().after(Duration::from_millis(self.ahead.load(Ordering::SeqCst)))
+    }
+}
+
+impl Setup {
+    /// A session that only lacks its transport.
+    pub fn session(&self) -> SessionBuilder {
+        Session::builder().config(self.config.clone()).clock(self.clock.clone()).time_limit(self.time_limit)
+    }
+
+    /// The exchange.
+    pub fn profile(&self) -> impl Profile + use<> {
+        let endpoint = |url: &String| Endpoint::https_or_loopback(url).expect("a loopback address");
+        let token = endpoint(&self.token_endpoint);
+        match self.format {
+            Format::OAuth => {
+                let client = OAuthClient::new(self.client.clone()).with_scope(&*self.scope);
+                let client = self.resources.iter().fold(client, OAuthClient::with_resource);
+                let profile = OAuthProfile::refresh_token(client, token);
+                let revocation = self.revocation_endpoint.iter().map(endpoint);
+                AnyProfile::OAuth(revocation.fold(profile, OAuthProfile::with_revocation_at))
+            }
+            Format::Json => AnyProfile::Json(JsonProfile::new(JsonEndpoint::new(), token)),
+        }
+    }
+
+    /// What the client signs in with.
+    pub fn grant(&self) -> Grant {
+        grant(&self.access_token, self.refresh_token.as_deref(), self.lifetime)
+    }
+
+    /// Which requests get the token, and which answers refuse it.
+    pub fn rules(&self) -> Rules {
+        let allow =
+            |allowed: AllowedOrigins, origin: &String| allowed.loopback_http(origin).expect("an origin");
+        let mut rules = Rules::new(self.origins.iter().fold(AllowedOrigins::none(), allow));
+        if self.strict {
+            rules = rules.strict();
+        }
+        if let Some(RefusedIf { statuses, predicate }) = self.refused_if.clone() {
+            rules = rules.refused_if(statuses, move |answer| predicate(answer.status, answer.body));
+        }
+        rules
+    }
+}
+
+pub(super) fn grant(access: &str, refresh: Option<&str>, lifetime: Option<Duration>) -> Grant {
+    let grant = Grant::new(access).expect("a token");
+    let grant =
+        refresh.into_iter().fold(grant, |grant, token| grant.with_refresh_token(token).expect("a token"));
+    lifetime.into_iter().fold(grant, Grant::with_lifetime)
+}
+
+/// Of what is asked for, one.
+#[derive(Debug)]
+enum AnyProfile {
+    OAuth(OAuthProfile),
+    Json(JsonProfile),
+}
+
+impl AnyProfile {
+    fn inner(&self) -> &dyn Profile {
+        match self {
+            Self::OAuth(profile) => profile,
+            Self::Json(profile) => profile,
+        }
+    }
+}
+
+impl Profile for AnyProfile {
+    fn renewal(&self) -> Renewal {
+        self.inner().renewal()
+    }
+
+    fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        self.inner().request(refresh)
+    }
+
+    fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
+        self.inner().read(response, now)
+    }
+
+    fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
+        self.inner().revocation(refresh)
+    }
+}
