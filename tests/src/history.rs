@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::authority::Authority;
 use crate::script::{Server, World};
+use crate::stage::Collapse;
 use crate::store::{Store, Write};
 use crate::subject::Settings;
 use crate::text::Name;
@@ -35,6 +36,8 @@ pub struct History {
     pub written: usize,
     /// Whether all came to rest.
     pub quiet: bool,
+    /// Why a machine gave no reply, and to what, if one did not: the history ends there.
+    pub collapse: Option<Collapse>,
 }
 
 impl History {
@@ -119,6 +122,9 @@ impl fmt::Display for History {
                 writeln!(f, "          {output:?}")?;
             }
         }
-        Ok(())
+        match &self.collapse {
+            Some(collapse) => writeln!(f, "     {collapse}"),
+            None => Ok(()),
+        }
     }
 }

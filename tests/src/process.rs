@@ -1,11 +1,9 @@
-//! One process of a script: a machine, and what its driver knows.
+//! One process of a script: what the driver of its machine knows.
 
-use crate::subject::Subject;
 use crate::vocabulary::{Answer, Effect, Event, ExchangeError, Grant, Input, Output, Reply, State, TokenId};
 
-/// A machine and its driver.
-pub(crate) struct Process<S> {
-    subject: S,
+/// The driver of a machine.
+pub(crate) struct Process {
     /// How often it was started again.
     pub(crate) starts: u64,
     /// By how much its clock differs from true time.
@@ -34,10 +32,9 @@ pub(crate) struct Outstanding {
     pub(crate) result: Option<Result<Grant, ExchangeError>>,
 }
 
-impl<S: Subject> Process<S> {
-    pub(crate) fn new(subject: S) -> Self {
+impl Process {
+    pub(crate) fn new() -> Self {
         Self {
-            subject,
             starts: 0,
             offset: 0,
             outstanding: Vec::new(),
@@ -51,8 +48,8 @@ impl<S: Subject> Process<S> {
     }
 
     /// The process starts again: what was in memory is gone, its clock is not.
-    pub(crate) fn restart(&mut self, subject: S) {
-        *self = Self { starts: self.starts + 1, offset: self.offset, ..Self::new(subject) };
+    pub(crate) fn restart(&mut self) {
+        *self = Self { starts: self.starts + 1, offset: self.offset, ..Self::new() };
     }
 
     /// The reply that stands for a start in a history.
@@ -60,8 +57,8 @@ impl<S: Subject> Process<S> {
         Reply { answer: Answer::None, outputs: Vec::new(), state: State::Idle, timeout: None, settled: true }
     }
 
-    pub(crate) fn call(&mut self, input: &Input, clock: u64, now: u64) -> Reply {
-        let reply = self.subject.call(input, clock);
+    /// The machine answered a call.
+    pub(crate) fn take(&mut self, input: &Input, reply: &Reply, now: u64) {
         if let Answer::Wait(waiter) = reply.answer {
             self.waiting.push(waiter);
             self.last_waiter = waiter;
@@ -86,7 +83,6 @@ impl<S: Subject> Process<S> {
         }
         self.timeout = reply.timeout;
         self.settled = reply.settled;
-        reply
     }
 
     /// The token published so many publications ago, or the oldest; one that never was if there is none.

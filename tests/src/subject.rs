@@ -1,5 +1,7 @@
 //! A state machine under test.
 
+use serde::{Deserialize, Serialize};
+
 use crate::vocabulary::{Input, Reply};
 
 /// A state machine that refreshes an access token, driven by the kit.
@@ -16,7 +18,8 @@ pub trait Subject {
 }
 
 /// How a machine is set up. The judge computes its expectations from the same values. Spans in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Whether the credential lives in a store that other machines use too.
     pub shared: bool,
@@ -57,7 +60,8 @@ pub struct Settings {
 }
 
 /// What to do with a refresh token whose last presentation had no answer (Q1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// Present it again: nothing can happen.
     NonRotating,
@@ -78,7 +82,8 @@ pub enum Policy {
 }
 
 /// A span, but at most a share of the lifetime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Margin {
     /// The span.
     pub at_most: u64,

@@ -5,7 +5,6 @@ use crate::history::Fault;
 use crate::process::Outstanding;
 use crate::script::{How, Sending, Step};
 use crate::store::Write;
-use crate::subject::Subject;
 use crate::vocabulary::{CommitError, Effect, Event, ExchangeError, Grant, Input, Record};
 
 /// So many looks at the store are enough to wait for any claim.
@@ -24,7 +23,7 @@ pub(super) enum Delayed {
     Request { process: u8, life: u64, ticket: u64, refresh: Option<String> },
 }
 
-impl<S: Subject> Executor<S> {
+impl Executor<'_> {
     pub(super) fn watch(&mut self, p: u8) {
         for _ in 0..LOOKS {
             match self.process(p).outstanding.as_slice() {

@@ -9,14 +9,21 @@ use crate::authority::Authority;
 use crate::history::{Entry, Fault, History};
 use crate::process::{Outstanding, Process};
 use crate::script::{How, Script, Step};
+use crate::stage::{Collapse, Local, Stage};
 use crate::store::Store;
 use crate::subject::{Settings, Subject};
+use crate::text::Name;
 use crate::vocabulary::{Effect, Event, Input, Output, Reply, TokenId};
 use effects::{Delayed, Patience};
 
-/// Runs a script to its end, and then on until all has come to rest.
+/// Runs a script with machines of this type: to its end, and then on until all has come to rest.
 pub fn run<S: Subject>(script: &Script) -> History {
-    let mut executor = Executor::<S>::new(script);
+    run_on(&mut Local::<S>::default(), script)
+}
+
+/// The same, with the machines that live there.
+pub fn run_on(stage: &mut dyn Stage, script: &Script) -> History {
+    let mut executor = Executor::new(stage, script);
     if !script.world.cold {
         executor.step(Step::SignIn(0, true));
         executor.calm_down();
@@ -29,23 +36,26 @@ pub fn run<S: Subject>(script: &Script) -> History {
 /// When scripts begin: late enough for clocks to be moved back.
 const BEGINNING: u64 = 1_000_000_000;
 
-struct Executor<S> {
+struct Executor<'a> {
+    stage: &'a mut dyn Stage,
     settings: Settings,
     seed: u64,
     ambient: bool,
     now: u64,
-    processes: Vec<Process<S>>,
+    processes: Vec<Process>,
     store: Store,
     authority: Authority,
     delayed: VecDeque<Delayed>,
     faults: BTreeSet<Fault>,
     entries: Vec<Entry>,
+    collapse: Option<Collapse>,
 }
 
-impl<S: Subject> Executor<S> {
-    fn new(script: &Script) -> Self {
+impl<'a> Executor<'a> {
+    fn new(stage: &'a mut dyn Stage, script: &Script) -> Self {
         let world = &script.world;
         let mut executor = Self {
+            stage,
             settings: world.settings(),
             seed: world.seed,
             ambient: world.ambient,
@@ -56,11 +66,11 @@ impl<S: Subject> Executor<S> {
             delayed: VecDeque::new(),
             faults: BTreeSet::new(),
             entries: Vec::new(),
+            collapse: None,
         };
         for p in 0..world.processes.clamp(1, 3) {
-            let process = Process::new(S::start(&executor.settings, executor.seed_of(p, 0), BEGINNING));
-            executor.processes.push(process);
-            executor.record(p, None, Process::<S>::birth());
+            executor.processes.push(Process::new());
+            executor.start(p);
         }
         executor
     }
@@ -141,7 +151,7 @@ impl<S: Subject> Executor<S> {
         u8::try_from(self.index(p)).unwrap_or_default()
     }
 
-    fn process(&mut self, p: u8) -> &mut Process<S> {
+    fn process(&mut self, p: u8) -> &mut Process {
         let index = self.index(p);
         &mut self.processes[index]
     }
@@ -157,7 +167,19 @@ impl<S: Subject> Executor<S> {
     fn call(&mut self, p: u8, input: Input) {
         let clock = self.clock(p);
         let now = self.now;
-        let reply = self.process(p).call(&input, clock, now);
+        let name = self.name(p);
+        // A machine that collapsed is not called again: the script runs out without it.
+        if self.collapse.is_some() {
+            return;
+        }
+        let reply = match self.stage.call(name, &input, clock) {
+            Ok(reply) => reply,
+            Err(collapse) => {
+                self.collapse = Some(Collapse(format!("{collapse} (process {}, {input:?})", Name(name))));
+                return;
+            }
+        };
+        self.process(p).take(&input, &reply, now);
         for output in &reply.outputs {
             if let Output::Run(Effect::Revoke { refresh }) = output {
                 self.authority.revoke(refresh);
@@ -193,10 +215,17 @@ impl<S: Subject> Executor<S> {
         for outstanding in std::mem::take(&mut self.process(p).outstanding) {
             self.pause_since(outstanding.begun);
         }
-        let starts = self.process(p).starts + 1;
-        let clock = self.clock(p);
-        let subject = S::start(&self.settings, self.seed_of(p, starts), clock);
-        self.process(p).restart(subject);
-        self.record(p, None, Process::<S>::birth());
+        self.process(p).restart();
+        self.start(p);
+    }
+
+    fn start(&mut self, p: u8) {
+        let (name, clock) = (self.name(p), self.clock(p));
+        let starts = self.process(p).starts;
+        let seed = self.seed_of(p, starts);
+        if let Err(collapse) = self.stage.start(name, &self.settings, seed, clock) {
+            self.collapse.get_or_insert(Collapse(format!("{collapse} (process {}, start)", Name(name))));
+        }
+        self.record(p, None, Process::birth());
     }
 }

@@ -3,14 +3,13 @@
 use super::Executor;
 use crate::history::History;
 use crate::script::{Script, Step};
-use crate::subject::Subject;
 
 /// So many rounds are enough for everything that can be owed.
 const ROUNDS: usize = 400;
 /// Longer than every limit, delay and lifetime that a world has.
 const LONG: u64 = 2 * 3_600_000;
 
-impl<S: Subject> Executor<S> {
+impl Executor<'_> {
     pub(super) fn finish(mut self, script: &Script) -> History {
         let calm = self.entries.len();
         let mut quiet = self.calm_down();
@@ -37,6 +36,7 @@ impl<S: Subject> Executor<S> {
             good,
             written,
             quiet,
+            collapse: self.collapse,
         }
     }
 
@@ -46,6 +46,9 @@ impl<S: Subject> Executor<S> {
             self.land();
         }
         for _ in 0..ROUNDS {
+            if self.collapse.is_some() {
+                return false;
+            }
             let mut busy = false;
             for p in 0..self.processes.len() {
                 let p = u8::try_from(p).unwrap_or_default();

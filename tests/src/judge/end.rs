@@ -1,8 +1,8 @@
 //! What must be true when all has come to rest (I-05, I-19, I-20, I-23, RETRY-02, SESS-04, rules 5, 8 and 9), and what
 //! the server must never have seen (the table "what each policy can lose" of the claim protocol).
 
+use super::Court;
 use super::view::View;
-use super::{Court, Violation};
 use crate::authority::End;
 use crate::history::{Entry, Fault, History};
 use crate::script::Server;
@@ -139,6 +139,7 @@ fn identities(history: &History, court: &mut Court) {
 
 /// Who asks again after everything has passed gets a token, if there is one to be had.
 fn recovery(history: &History, court: &mut Court) {
+    court.at = history.epilogue;
     for process in 0..history.world.processes {
         let expected = if history.settings.shared {
             shared_credential_is_good(history, process)
@@ -154,11 +155,9 @@ fn recovery(history: &History, court: &mut Court) {
                         .iter()
                         .any(|output| matches!(output, Output::Resolve { outcome: Ok(_), .. })))
         });
-        if expected && served.count() == 0 {
-            court.violations.push(Violation {
-                rule: "I-20",
-                at: history.epilogue,
-                says: format!("{} asks, and gets no token, though the credential is good", Name(process)),
+        if expected {
+            court.must(served.count() > 0, "I-20", || {
+                format!("{} asks, and gets no token, though the credential is good", Name(process))
             });
         }
     }

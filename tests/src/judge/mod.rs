@@ -19,11 +19,12 @@ mod store;
 mod tokens;
 mod view;
 
-use std::panic::catch_unwind;
+use std::collections::BTreeSet;
 
-use crate::executor::run;
+use crate::executor::run_on;
 use crate::history::{Entry, History};
 use crate::script::Script;
+use crate::stage::{Local, Stage};
 use crate::subject::Subject;
 
 use view::View;
@@ -39,23 +40,41 @@ pub struct Violation {
     pub says: String,
 }
 
-/// Runs a script, and says which rules it breaks, those included that take two runs.
-pub fn verdict<S: Subject>(script: &Script) -> Vec<Violation> {
-    let Ok(history) = catch_unwind(|| run::<S>(script)) else {
-        return vec![Violation { rule: "I-25", at: 0, says: "the machine panics".to_owned() }];
-    };
-    let mut violations = judge(&history);
-    if violations.is_empty() {
-        violations.extend(compare::same_again::<S>(script, &history));
-        violations.extend(compare::without_cancellations::<S>(script, &history));
-        violations.extend(compare::with_timers::<S>(script, &history));
-    }
-    violations
+/// What the judge found in a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// All rules that it breaks, in the order in which they were found.
+    pub violations: Vec<Violation>,
+    /// All rules that had something to say about it.
+    pub examined: BTreeSet<&'static str>,
 }
 
-/// All rules that this history breaks, in the order in which they were found.
-pub fn judge(history: &History) -> Vec<Violation> {
+/// Runs a script with machines of this type, and says which rules it breaks.
+pub fn verdict<S: Subject>(script: &Script) -> Vec<Violation> {
+    hear(&mut Local::<S>::default(), script).1.violations
+}
+
+/// Runs a script with the machines that live there, and judges it by all rules, those included that take two runs.
+pub fn hear(stage: &mut dyn Stage, script: &Script) -> (History, Judgement) {
+    let history = run_on(stage, script);
+    let mut court = Court { at: 0, judgement: judge(&history) };
+    for compare in [compare::same_again, compare::without_cancellations, compare::with_timers] {
+        if court.judgement.violations.is_empty() {
+            compare(stage, script, &history, &mut court);
+        }
+    }
+    (history, court.judgement)
+}
+
+/// Judges a history by the rules that take one run.
+pub fn judge(history: &History) -> Judgement {
     let mut court = Court::default();
+    if let Some(collapse) = &history.collapse {
+        // What was not done by then might still have been done: nothing else is to be held against it.
+        court.at = history.entries.len();
+        court.must(false, "I-25", || collapse.to_string());
+        return court.judgement;
+    }
     let mut views: Vec<View> = (0..history.world.processes.clamp(1, 3)).map(|_| View::default()).collect();
     let mut exchanges = exchanges::Exchanges::default();
     let mut claims = claims::Claims::default();
@@ -75,10 +94,10 @@ pub fn judge(history: &History) -> Vec<Violation> {
         reasons.check(&case, &mut court);
         view.end(index, entry, history);
     }
-    court.at = history.entries.len();
     store::check(history, &mut court);
+    court.at = history.entries.len();
     end::check(history, &views, &mut court);
-    court.violations
+    court.judgement
 }
 
 /// One entry, and how its machine stood before it. The clock in the view is that of the entry.
@@ -88,17 +107,23 @@ struct Case<'a> {
     view: &'a View,
 }
 
-/// Where violations are collected.
+/// Where the judge's findings are collected.
 #[derive(Default)]
 struct Court {
     at: usize,
-    violations: Vec<Violation>,
+    judgement: Judgement,
 }
 
 impl Court {
     fn must(&mut self, holds: bool, rule: &'static str, says: impl FnOnce() -> String) {
+        self.judgement.examined.insert(rule);
         if !holds {
-            self.violations.push(Violation { rule, at: self.at, says: says() });
+            self.judgement.violations.push(Violation { rule, at: self.at, says: says() });
         }
+    }
+
+    fn find(&mut self, rule: &'static str, violation: Option<Violation>) {
+        self.judgement.examined.insert(rule);
+        self.judgement.violations.extend(violation);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Court, Violation};
+use super::Court;
 use crate::authority::{Authority, RefreshToken};
 use crate::history::History;
 use crate::store::Write;
@@ -13,44 +13,25 @@ pub(super) fn check(history: &History, court: &mut Court) {
     let mut gone = BTreeSet::new();
     for pair in history.store.writes().windows(2) {
         let [before, after] = pair else { continue };
-        let violation = if before.record.session == after.record.session {
-            same_session(history, before, after, disordered)
-        } else {
-            gone.insert(before.record.session);
-            gone.contains(&after.record.session).then_some(("rule 11", "an ended session comes back"))
+        court.at = after.position;
+        let (old, new) = (&before.record, &after.record);
+        let mut must = |holds: bool, rule, says: &str| {
+            court.must(holds, rule, || format!("{says}: {new:?} after {old:?}"));
         };
-        if let Some((rule, says)) = violation {
-            court.violations.push(Violation {
-                rule,
-                at: after.position,
-                says: format!("{says}: {:?} after {:?}", after.record, before.record),
-            });
+        if old.session != new.session {
+            gone.insert(old.session);
+            must(!gone.contains(&new.session), "rule 11", "an ended session comes back");
+        } else if old.body == Body::SignedOut {
+            must(new.body == Body::SignedOut, "SESS-04", "a sign-out is undone");
+        } else if new.body != Body::SignedOut {
+            must(new.serial >= old.serial, "I-11", "the record goes back");
+            let same = new.serial != old.serial || new.body == old.body;
+            must(same, "PERS-05", "the credential changes under its serial");
+            let rank = |write: &Write| rank(&history.authority, write);
+            let forward = rank(after) >= rank(before) || disordered;
+            must(forward, "I-11", "the record goes back to an older refresh token");
         }
     }
-}
-
-fn same_session(
-    history: &History,
-    before: &Write,
-    after: &Write,
-    disordered: bool,
-) -> Option<(&'static str, &'static str)> {
-    let (old, new) = (&before.record, &after.record);
-    if old.body == Body::SignedOut && new.body != Body::SignedOut {
-        return Some(("SESS-04", "a sign-out is undone"));
-    }
-    if new.body == Body::SignedOut {
-        return None;
-    }
-    if new.serial < old.serial {
-        return Some(("I-11", "the record goes back"));
-    }
-    if new.serial == old.serial && new.body != old.body {
-        return Some(("PERS-05", "the credential changes under its serial"));
-    }
-    let rank = |write: &Write| rank(&history.authority, write);
-    (rank(after) < rank(before) && !disordered)
-        .then_some(("I-11", "the record goes back to an older refresh token"))
 }
 
 fn rank(authority: &Authority, write: &Write) -> Option<usize> {

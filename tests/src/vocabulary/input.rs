@@ -1,9 +1,12 @@
 //! What goes in: calls, and the ends of effects.
 
-use super::{Grant, Record, TokenId};
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, Record, TokenId, outcome};
 
 /// One call of the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// A request asks for a token.
     Acquire,
@@ -19,20 +22,23 @@ pub enum Input {
     SignOut,
     /// The application clears a failure.
     Reset,
-    /// An effect came to an end.
-    Event(Event),
     /// Time has passed.
     Timeout,
+    /// An effect came to an end.
+    #[serde(untagged)]
+    Event(Event),
 }
 
 /// How an effect came to an end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// Of a load: the version in force and the record, or `None` if the store did not answer.
     Loaded {
         /// Of the effect.
         ticket: u64,
         /// What the store holds.
+        #[serde(with = "outcome::stored")]
         result: Option<(u64, Option<Record>)>,
     },
     /// Of a commit.
@@ -40,6 +46,7 @@ pub enum Event {
         /// Of the effect.
         ticket: u64,
         /// The new version, or why there is none.
+        #[serde(with = "outcome")]
         result: Result<u64, CommitError>,
     },
     /// Of an exchange.
@@ -49,6 +56,7 @@ pub enum Event {
         /// When its first byte left.
         sent_at: u64,
         /// What the server answered.
+        #[serde(with = "outcome")]
         result: Result<Grant, ExchangeError>,
     },
     /// Whoever ran the effect died.
@@ -59,7 +67,8 @@ pub enum Event {
 }
 
 /// Why a commit yielded no version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommitError {
     /// Another version is in force.
     Conflict,
@@ -68,7 +77,8 @@ pub enum CommitError {
 }
 
 /// Why an exchange yielded no grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExchangeError {
     /// Nothing was sent.
     NotSent,

@@ -1,19 +1,23 @@
 //! What goes into a state machine under test and what comes out, as plain data.
 //!
 //! These types are the kit's own: the judge knows no implementation, and the same values can travel to a subject in
-//! another language. Instants are milliseconds of Unix time, spans are milliseconds. Tokens are plain text: the kit
+//! another language (`PROTOCOL.md` has their form). Instants are milliseconds of Unix time, spans are milliseconds. Tokens are plain text: the kit
 //! mints all of them itself, and none opens anything.
 
 mod input;
+mod outcome;
 mod output;
 mod record;
+
+use serde::{Deserialize, Serialize};
 
 pub use input::{CommitError, Event, ExchangeError, Input};
 pub use output::{Answer, Effect, Notice, Output, Reply};
 pub use record::{Body, Holder, Record};
 
 /// Names one access token: which identity, and which token of it (`T = (e, g)`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenId {
     /// Counts sign-ins and sign-outs.
     pub epoch: u64,
@@ -22,7 +26,8 @@ pub struct TokenId {
 }
 
 /// One access token as callers see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Its name.
     pub id: TokenId,
@@ -35,7 +40,7 @@ pub struct Snapshot {
 }
 
 /// What a sign-in or an exchange yields.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The access token.
     pub access_token: String,
@@ -46,7 +51,8 @@ pub struct Grant {
 }
 
 /// Why a caller gets no token, and when to ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Failure {
     /// What happened.
     pub kind: FailureKind,
@@ -55,7 +61,8 @@ pub struct Failure {
 }
 
 /// When the machine tries again by itself, on demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// Something outside has to happen first.
     Never,
@@ -64,7 +71,8 @@ pub enum Retry {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// Nobody has signed in yet.
     NoCredentials,
@@ -97,7 +105,8 @@ pub enum FailureKind {
 }
 
 /// What the machine says it is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing.
     Idle,

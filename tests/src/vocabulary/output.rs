@@ -1,13 +1,18 @@
 //! What comes out: the answer of a call, and what the driver has to do.
 
-use super::{Failure, Record, Snapshot, State};
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Record, Snapshot, State, outcome};
 
 /// All that the machine answers to one call, its outputs drained.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reply {
     /// The answer of the call itself.
+    #[serde(default)]
     pub answer: Answer,
     /// The outputs, in order.
+    #[serde(default)]
     pub outputs: Vec<Output>,
     /// What it is doing now.
     pub state: State,
@@ -18,9 +23,11 @@ pub struct Reply {
 }
 
 /// The answer of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The call has no answer.
+    #[default]
     None,
     /// To a demand: use this token.
     Ready(Snapshot),
@@ -35,7 +42,8 @@ pub enum Answer {
 }
 
 /// What the driver has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Replace what callers read without asking; `None` withdraws it.
     Publish(Option<Snapshot>),
@@ -44,6 +52,7 @@ pub enum Output {
         /// Who.
         waiter: u64,
         /// With what.
+        #[serde(with = "outcome")]
         outcome: Result<Snapshot, Failure>,
     },
     /// Tell observers.
@@ -53,7 +62,8 @@ pub enum Output {
 }
 
 /// Work that only the driver can do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Read the store.
     Load {
@@ -76,6 +86,7 @@ pub enum Effect {
         /// To be echoed.
         ticket: u64,
         /// The refresh token to present.
+        #[serde(rename = "refresh_token")]
         refresh: Option<String>,
         /// The last instant for the first byte.
         send_by: u64,
@@ -85,6 +96,7 @@ pub enum Effect {
     /// Revoke a refresh token. Not answered.
     Revoke {
         /// Which.
+        #[serde(rename = "refresh_token")]
         refresh: String,
     },
 }
@@ -102,7 +114,8 @@ impl Effect {
 }
 
 /// What observers are told, as far as the judge looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// A grant could not be saved in time and is used from memory.
     SaveDelayed,

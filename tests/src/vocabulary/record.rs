@@ -1,9 +1,12 @@
 //! What a shared store keeps.
 
+use serde::{Deserialize, Serialize};
+
 use super::Grant;
 
 /// What the store keeps under one version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// Which identity.
     pub session: u64,
@@ -26,7 +29,8 @@ pub struct Record {
 }
 
 /// Who holds the claim on a refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Holder {
     /// Which machine.
     pub claimant: u64,
@@ -35,11 +39,13 @@ pub struct Holder {
 }
 
 /// The credential of a record, or its absence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Body {
     /// A credential.
     Grant {
         /// The tokens.
+        #[serde(flatten)]
         grant: Grant,
         /// From when the lifetime counts.
         obtained_at: u64,
