@@ -180,30 +180,77 @@ pub enum Origin {
     Adoption,
 }
 
+/// Why an exchange was made (OBS-01). What another process made is told as [`Origin::Adoption`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// There was no access token yet: client credentials, a cookie.
+    NoToken,
+    /// The access token had reached its soft or its hard end.
+    Expiry,
+    /// The resource server had refused the access token.
+    Refusal,
+    /// The application wanted a refused refresh token to be tried once more ([`Machine::reset`](crate::Machine::reset)).
+    Reset,
+}
+
+/// One exchange, as observers are told of it (OBS-01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exchange {
+    /// Whose refresh token is presented.
+    pub epoch: Epoch,
+    /// Why.
+    pub trigger: Trigger,
+    /// How often that refresh token may then have been presented; 1 unless the outcome of an earlier attempt is unknown.
+    pub presentation: u32,
+    /// The access token that was current when it began.
+    pub replaces: Option<TokenId>,
+}
+
+/// What was asked of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreOperation {
+    /// [`Effect::Load`].
+    Load,
+    /// [`Effect::Commit`].
+    Commit,
+}
+
 /// Something that happened, for logs and counters. Never carries a secret (OBS-01, OBS-03, OBS-04).
+///
+/// A run says `ExchangeStarted` and `ExchangeEnded` for each exchange, and then `Installed` or `RefreshFailed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
     /// An exchange begins.
     ExchangeStarted {
-        /// Whose refresh token is presented.
-        epoch: Epoch,
-        /// How often that refresh token may then have been presented.
-        presentation: u32,
+        /// Which.
+        exchange: Exchange,
     },
     /// An exchange ended, or was given up.
     ExchangeEnded {
-        /// Whose refresh token was presented.
-        epoch: Epoch,
+        /// Which.
+        exchange: Exchange,
         /// `None`: it yielded a grant.
         error: Option<ExchangeError>,
-        /// How long it took.
+        /// How long it took, the connection included.
+        took: Duration,
+    },
+    /// An exchange that was given up, or whose session had ended, was answered after all.
+    AnsweredLate {
+        /// Which.
+        exchange: Exchange,
+        /// `None`: it yielded a grant.
+        error: Option<ExchangeError>,
+        /// How long it took, the connection included.
         took: Duration,
     },
     /// A new token is current.
     Installed {
         /// Its name.
         id: TokenId,
+        /// The token of the same identity that was current before.
+        replaces: Option<TokenId>,
         /// Where it came from.
         origin: Origin,
         /// How many callers were waiting for it.
@@ -227,6 +274,23 @@ pub enum Notice {
     LateRefusal {
         /// The refused token.
         id: TokenId,
+    },
+    /// A fresh token was refused before any server had accepted it: the exchange was in vain (CORE-12).
+    Fruitless {
+        /// The refused token.
+        id: TokenId,
+    },
+    /// The store did not answer, or not in time.
+    StoreFailed {
+        /// What was asked of it.
+        operation: StoreOperation,
+    },
+    /// Another process wrote the record first; it is read again.
+    CommitConflict,
+    /// The wait for the claim of another process is over.
+    ClaimAwaited {
+        /// How long it took.
+        waited: Duration,
     },
     /// A new grant could not be saved in time; it is used from memory and the save goes on (PERS-02).
     SaveDelayed,

@@ -126,8 +126,8 @@ pub use crate::{
     },
     failure::{Cause, Failure, FailureKind, Misuse, Retry},
     io::{
-        Acquire, Action, CommitError, Effect, Event, ExchangeError, Notice, Origin, Outcome, StoreError,
-        Ticket, WaiterId,
+        Acquire, Action, CommitError, Effect, Event, Exchange, ExchangeError, Notice, Origin, Outcome,
+        StoreError, StoreOperation, Ticket, Trigger, WaiterId,
     },
     machine::{Machine, State},
     record::{Body, Claimant, Holder, Record, SessionId, Stored, Version},

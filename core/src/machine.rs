@@ -5,7 +5,7 @@ use alloc::{
 use core::mem;
 
 use crate::{
-    Acquire, Action, Claimant, Config, ConfigError, Epoch, Event, ExchangeError, Failure, FailureKind,
+    Acquire, Action, Body, Claimant, Config, ConfigError, Epoch, Event, ExchangeError, Failure, FailureKind,
     Generation, Grant, Misuse, Notice, Origin, Persistence, Record, SessionId, Snapshot, Stored, Ticket,
     Timestamp, TokenId, Version, WaiterId,
     outbox::Outbox,
@@ -134,8 +134,11 @@ impl Machine {
                 current.refused = true;
                 let fresh = mem::take(&mut current.fresh);
                 self.outbox.publish(None);
-                if fresh && let Some(until) = self.pacing.fruitless(&self.config, now) {
-                    self.outbox.notify(Notice::BreakerOpened { until });
+                if fresh {
+                    self.outbox.notify(Notice::Fruitless { id: token });
+                    if let Some(until) = self.pacing.fruitless(&self.config, now) {
+                        self.outbox.notify(Notice::BreakerOpened { until });
+                    }
                 }
                 // What was forbidden while the token served may be the last resort now.
                 self.look_again_if(FailureKind::Uncertain, now);
@@ -316,6 +319,19 @@ impl Machine {
     /// The current token, unless it was refused. It may have expired.
     pub fn current(&self) -> Option<&Arc<Snapshot>> {
         self.current.as_ref().filter(|current| !current.refused).map(|current| &current.snapshot)
+    }
+
+    /// The newest grant that this machine has, and when it was obtained. It may not have been saved yet, its access token
+    /// may have expired, and its refresh token may have been presented since.
+    pub fn grant(&self) -> Option<(&Grant, Timestamp)> {
+        if let Some(Unsaved { grant, obtained_at, .. }) = &self.unsaved {
+            return Some((grant, *obtained_at));
+        }
+        let known = self.pending.as_ref().and_then(Pending::signed_in).or(self.known.record.as_ref());
+        match &known?.body {
+            Body::Grant { grant, obtained_at } => Some((grant, *obtained_at)),
+            Body::Vacant | Body::SignedOut => None,
+        }
     }
 
     /// The current epoch.

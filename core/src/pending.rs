@@ -46,6 +46,14 @@ impl Pending {
         }
     }
 
+    /// The record of a sign-in that the store may not know yet.
+    pub(crate) fn signed_in(&self) -> Option<&Record> {
+        match self {
+            Self::SignIn { record, .. } => Some(record),
+            Self::Withdraw { .. } | Self::SignOut { .. } => None,
+        }
+    }
+
     /// The sign-out of what is known so far.
     pub(crate) fn sign_out(before: Option<Self>, session: Option<SessionId>, known: Option<&Record>) -> Self {
         match before {

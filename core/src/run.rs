@@ -1,7 +1,7 @@
 use alloc::sync::Arc;
 use core::mem;
 
-use crate::{Epoch, Failure, Grant, Record, Snapshot, Ticket, Timestamp};
+use crate::{Epoch, Exchange, Failure, Grant, Record, Snapshot, Ticket, Timestamp, TokenId, Trigger};
 
 /// What the machine is doing. Only `transitions.rs` changes it.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Run {
     pub(crate) before: Option<Failed>,
     /// Since when the store has been failing in this run.
     pub(crate) trouble_since: Option<Timestamp>,
+    /// Since when the run has been waiting for the claim of another process.
+    pub(crate) watching_since: Option<Timestamp>,
     /// A commit of this run met another version before.
     pub(crate) conflict: bool,
     /// It was too late to send in this run before.
@@ -71,6 +73,8 @@ pub(crate) struct Presentation {
     /// The grant whose refresh token is presented.
     pub(crate) spent: Option<Grant>,
     pub(crate) n: u32,
+    pub(crate) trigger: Trigger,
+    pub(crate) replaces: Option<TokenId>,
     pub(crate) started: Timestamp,
     pub(crate) send_by: Timestamp,
 }
@@ -85,6 +89,14 @@ pub(crate) struct Current {
     pub(crate) fresh: bool,
 }
 
+impl Presentation {
+    /// What observers are told.
+    pub(crate) fn exchange(&self) -> Exchange {
+        let Self { epoch, trigger, n: presentation, replaces, .. } = *self;
+        Exchange { epoch, trigger, presentation, replaces }
+    }
+}
+
 impl Run {
     pub(crate) fn new(wanted: bool, before: Option<Failed>) -> Self {
         Self {
@@ -95,6 +107,7 @@ impl Run {
             wanted,
             before,
             trouble_since: None,
+            watching_since: None,
             conflict: false,
             late: false,
         }

@@ -189,6 +189,10 @@ pub struct Snapshot {
     pub access_token: Secret,
     /// How it is presented.
     pub token_type: TokenType,
+    /// The scope of the grant, if the server said so.
+    pub scope: Option<String>,
+    /// When its life ends, by what the server said. Only a hint (TIME-05). `None` if the lifetime is unknown.
+    pub end: Option<Timestamp>,
     /// From here on a caller should call [`Machine::acquire`](crate::Machine::acquire), which still answers with this
     /// token and starts a refresh in the background (CORE-16). `None` if the lifetime is unknown.
     pub soft_end: Option<Timestamp>,
@@ -214,14 +218,16 @@ impl Snapshot {
             let hard = end.before(config.hard_margin.of(lifetime));
             let soft =
                 end.before(config.soft_margin.of(lifetime)).before(rng.up_to(config.jitter.of(lifetime)));
-            (soft.min(hard), hard)
+            (soft.min(hard), hard, end)
         });
         Self {
             id,
             access_token: grant.access_token.clone(),
             token_type: grant.token_type,
-            soft_end: ends.map(|(soft, _)| soft),
-            hard_end: ends.map(|(_, hard)| hard),
+            scope: grant.scope.clone(),
+            end: ends.map(|(_, _, end)| end),
+            soft_end: ends.map(|(soft, _, _)| soft),
+            hard_end: ends.map(|(_, hard, _)| hard),
         }
     }
 

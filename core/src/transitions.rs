@@ -9,7 +9,7 @@ use core::mem;
 use crate::{
     Acquire, AmbiguousPolicy, Body, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind,
     Generation, Grant, Machine, Notice, Origin, Persistence, Record, Retry, Secret, SessionId, Snapshot,
-    StoreError, Stored, Ticket, Timestamp, TokenId, Version,
+    StoreError, StoreOperation, Stored, Ticket, Timestamp, TokenId, Trigger, Version,
     machine::REMEMBERED,
     pending::{Next, Pending},
     protocol::{Decision, Lineage, Need, Unsaved, View},
@@ -134,6 +134,9 @@ impl Machine {
     }
 
     pub(crate) fn on_loaded(&mut self, run: Run, result: Result<Stored, StoreError>, now: Timestamp) {
+        if result.is_err() {
+            self.outbox.notify(Notice::StoreFailed { operation: StoreOperation::Load });
+        }
         match result {
             // A load may be stale; a decision that no commit would check must not be taken on it (rule 12).
             Ok(stored) if stored.version < self.known.version => self.store_trouble(run, now),
@@ -153,7 +156,7 @@ impl Machine {
     }
 
     /// Decides about the record that was just read or written, and acts.
-    pub(crate) fn proceed(&mut self, run: Run, now: Timestamp) {
+    pub(crate) fn proceed(&mut self, mut run: Run, now: Timestamp) {
         let record = self.known.record.clone();
         if let Some(pending) = &mut self.pending {
             let sign_out = pending.is_sign_out();
@@ -176,7 +179,13 @@ impl Machine {
             credit: self.watch.credit(),
             claimed: self.claimed.is_some(),
         };
-        match (view.decide(record.as_ref()), record) {
+        let decision = view.decide(record.as_ref());
+        if decision == Decision::Watch {
+            run.watching_since.get_or_insert(now);
+        } else {
+            self.stop_watching(&mut run, now);
+        }
+        match (decision, record) {
             (Decision::Ended(kind), _) => self.ended(run, kind, now),
             (Decision::Claim { n, latest }, record) => self.claim(run, record, n, latest, now),
             (Decision::Save, Some(record)) => {
@@ -261,6 +270,13 @@ impl Machine {
         let Step::Commit { purpose, record } = mem::replace(&mut run.step, Step::Load) else {
             return self.finish(run, now);
         };
+        match result {
+            Ok(_) => {}
+            Err(CommitError::Conflict) => self.outbox.notify(Notice::CommitConflict),
+            Err(CommitError::Unavailable) => {
+                self.outbox.notify(Notice::StoreFailed { operation: StoreOperation::Commit });
+            }
+        }
         match (result, purpose) {
             (Ok(version), purpose) => {
                 self.known = Stored { version, record: Some(record) };
@@ -327,6 +343,8 @@ impl Machine {
             serial: record.serial,
             spent: record.grant().cloned(),
             n,
+            trigger: self.trigger(),
+            replaces: self.current.as_ref().map(|current| current.snapshot.id),
             started: now,
             send_by,
         };
@@ -338,10 +356,20 @@ impl Machine {
         let limit = self.config.exchange_limit;
         let give_up_at = send_by.after(limit).after(Config::SLACK);
         self.pacing.started(now);
-        self.outbox.notify(Notice::ExchangeStarted { epoch: self.epoch, presentation: n });
+        self.outbox.notify(Notice::ExchangeStarted { exchange: presentation.exchange() });
         self.outbox.run(Effect::Exchange { ticket, refresh, send_by, limit });
         let step = Step::Exchange(presentation);
         self.stage = Stage::Refreshing(Run { step, ticket, give_up_at, ..run });
+    }
+
+    /// Why the exchange that is about to begin is made.
+    pub(crate) fn trigger(&self) -> Trigger {
+        match &self.current {
+            _ if self.lineage.forgiven => Trigger::Reset,
+            None => Trigger::NoToken,
+            Some(current) if current.refused => Trigger::Refusal,
+            Some(_) => Trigger::Expiry,
+        }
     }
 
     pub(crate) fn on_exchanged(
@@ -354,11 +382,10 @@ impl Machine {
         let Step::Exchange(presentation) = mem::replace(&mut run.step, Step::Load) else {
             return self.finish(run, now);
         };
-        let took = now.since(presentation.started);
         self.outbox.notify(Notice::ExchangeEnded {
-            epoch: presentation.epoch,
+            exchange: presentation.exchange(),
             error: result.as_ref().err().copied(),
-            took,
+            took: now.since(presentation.started),
         });
         let error = match result {
             Ok(grant) => {
@@ -460,6 +487,11 @@ impl Machine {
         result: Result<Grant, ExchangeError>,
         now: Timestamp,
     ) {
+        self.outbox.notify(Notice::AnsweredLate {
+            exchange: presentation.exchange(),
+            error: result.as_ref().err().copied(),
+            took: now.since(presentation.started),
+        });
         match result {
             Ok(grant) if presentation.epoch < self.epoch => {
                 self.outbox.notify(Notice::Orphaned);
@@ -572,7 +604,8 @@ impl Machine {
         }
     }
 
-    pub(crate) fn fail(&mut self, run: Run, failure: Failure, now: Timestamp) {
+    pub(crate) fn fail(&mut self, mut run: Run, failure: Failure, now: Timestamp) {
+        self.stop_watching(&mut run, now);
         self.settle_at = now.after(Config::LOOK_AGAIN);
         if !run.wanted {
             // Nobody asked, so nobody is told; what was true before the run still is.
@@ -586,6 +619,13 @@ impl Machine {
         }
         self.close(failure, now);
         self.outbox.resolve(waiters, Err(failure));
+    }
+
+    /// The wait for another process is over, if there was one.
+    pub(crate) fn stop_watching(&mut self, run: &mut Run, now: Timestamp) {
+        if let Some(since) = run.watching_since.take() {
+            self.outbox.notify(Notice::ClaimAwaited { waited: now.since(since) });
+        }
     }
 
     pub(crate) fn finish(&mut self, run: Run, now: Timestamp) {
@@ -603,6 +643,7 @@ impl Machine {
     /// Whether it can be used; an adopted token that cannot is known, but not served.
     pub(crate) fn install(&mut self, record: &Record, origin: Origin, now: Timestamp) -> bool {
         let Body::Grant { grant, obtained_at } = &record.body else { return false };
+        let replaces = self.current.as_ref().map(|current| current.snapshot.id);
         self.generation.0 = self.generation.0.saturating_add(1);
         let id = TokenId { epoch: self.epoch, generation: self.generation };
         let snapshot = Arc::new(Snapshot::new(id, grant, *obtained_at, &self.config, &mut self.rng, now));
@@ -619,7 +660,7 @@ impl Machine {
         self.outbox.publish(serve.then(|| snapshot.clone()));
         if serve {
             let waiters = self.waiters.detach();
-            self.outbox.notify(Notice::Installed { id, origin, released: waiters.len() });
+            self.outbox.notify(Notice::Installed { id, replaces, origin, released: waiters.len() });
             self.outbox.resolve(waiters, Ok(snapshot));
         }
         serve

@@ -13,7 +13,7 @@ use token_refresh_core::{
     wire::{Strictness, Verdict, challenges},
 };
 
-use crate::{AllowedOrigins, Token};
+use crate::{AllowedOrigins, StepUp, Token};
 
 /// Where the token may go, and which answers refuse it.
 ///
@@ -65,10 +65,18 @@ pub enum Carried {
 }
 
 /// What to do with an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// The token was taken. Tell the session ([`Session::accept`](crate::Session::accept)) and hand the answer on.
     Accepted(TokenId),
+    /// The token was taken, but it is not enough, and a refresh would yield no more. Tell the session as after
+    /// `Accepted`, and hand the answer on with the [`StepUp`] among its extensions (CHAL-04, CHAL-05).
+    StepUpNeeded {
+        /// The token that was not enough.
+        token: TokenId,
+        /// What is.
+        step_up: StepUp,
+    },
     /// The answer says nothing about the token, or it is the refusal of the repetition: hand it on as it came (CHAL-11).
     Final,
     /// The token was refused. Ask the session for a newer one ([`Session::reject`](crate::Session::reject)), whether
@@ -190,11 +198,10 @@ impl Rules {
         let finding = self.finding(&Answer { target: &request.target, status, headers, body });
         match finding {
             Finding::Good => Ruling::Accepted(token),
+            Finding::NotEnough(step_up) => Ruling::StepUpNeeded { token, step_up },
             Finding::Unclear => Ruling::Final,
-            Finding::BareRefusal | Finding::ClearRefusal if request.attempts > 1 => Ruling::Final,
-            Finding::BareRefusal | Finding::ClearRefusal => {
-                Ruling::Refused { token, replay: request.replays(finding) }
-            }
+            Finding::Refused(_) if request.attempts > 1 => Ruling::Final,
+            Finding::Refused(clarity) => Ruling::Refused { token, replay: request.replays(clarity) },
         }
     }
 
@@ -204,13 +211,15 @@ impl Rules {
         let challenges = challenges(fields.map(http::HeaderValue::as_bytes));
         let verdict = |strictness| Verdict::of(answer.status, &challenges, strictness);
         match verdict(Strictness::Strict) {
-            Verdict::Refused => Finding::ClearRefusal,
-            Verdict::NotRefused if self.is_refused(answer) => Finding::ClearRefusal,
-            Verdict::NotRefused if verdict(self.strictness) == Verdict::Refused => Finding::BareRefusal,
+            Verdict::Refused => Finding::Refused(Clarity::Clear),
+            Verdict::NotRefused if self.is_refused(answer) => Finding::Refused(Clarity::Clear),
+            Verdict::NotRefused if verdict(self.strictness) == Verdict::Refused => {
+                Finding::Refused(Clarity::Bare)
+            }
             // The server, or a gateway before it, may not even have looked at the token.
             Verdict::NotRefused if matches!(answer.status, 401 | 403 | 407) => Finding::Unclear,
-            // Not found, broken, or good but not enough (CHAL-04, CHAL-05): nothing that a new token would mend.
-            _ => Finding::Good,
+            // Not found, or broken: nothing that a new token would mend.
+            verdict => StepUp::of(verdict).map_or(Finding::Good, Finding::NotEnough),
         }
     }
 
@@ -231,12 +240,18 @@ impl fmt::Debug for Rules {
 }
 
 /// What an answer says about the token that it is an answer to.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Finding {
     Good,
+    NotEnough(StepUp),
     Unclear,
-    BareRefusal,
-    ClearRefusal,
+    Refused(Clarity),
+}
+
+/// Whether a refusal says that it is one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clarity {
+    Bare,
+    Clear,
 }
 
 impl ResourceRequest {
@@ -247,13 +262,13 @@ impl ResourceRequest {
         headers.insert(header::AUTHORIZATION, token.header().clone());
     }
 
-    fn replays(&self, finding: Finding) -> bool {
+    fn replays(&self, clarity: Clarity) -> bool {
         match self.replay {
             Replay::Never => false,
             Replay::Always => true,
             Replay::IfSafe => {
                 let idempotent = self.method.is_safe() || matches!(self.method, Method::PUT | Method::DELETE);
-                idempotent || finding == Finding::ClearRefusal
+                idempotent || clarity == Clarity::Clear
             }
         }
     }
@@ -282,6 +297,8 @@ mod tests {
             id: TOKEN,
             access_token: Secret::from("at"),
             token_type: TokenType::Bearer,
+            scope: None,
+            end: None,
             soft_end: None,
             hard_end: None,
         }));
@@ -296,6 +313,10 @@ mod tests {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         rules.judge(request, status, &headers, b"", Carried::Yes)
+    }
+
+    fn more_scope() -> Ruling {
+        Ruling::StepUpNeeded { token: TOKEN, step_up: StepUp::Scope { scope: None } }
     }
 
     #[test]
@@ -333,8 +354,8 @@ mod tests {
             (403, "", Method::GET, IfSafe, Ruling::Final),
             (407, "", Method::GET, Always, Ruling::Final),
             (401, "Basic", Method::GET, Always, Ruling::Final),
-            (401, "Bearer error=insufficient_scope", Method::GET, Always, Ruling::Accepted(TOKEN)),
-            (403, "Bearer error=insufficient_scope", Method::GET, Always, Ruling::Accepted(TOKEN)),
+            (401, "Bearer error=insufficient_scope", Method::GET, Always, more_scope()),
+            (403, "Bearer error=insufficient_scope", Method::GET, Always, more_scope()),
         ];
         for (status, challenge, method, replay, expected) in table {
             let found = ruling(&rules(), &sent(&method, replay, 1), status, challenge);
@@ -365,6 +386,6 @@ mod tests {
         assert_eq!(ruling(&rules, &request, 401, ""), refused);
         assert_eq!(ruling(&rules, &request, 403, ""), refused);
         assert_eq!(ruling(&rules, &request, 407, ""), Ruling::Final);
-        assert_eq!(ruling(&rules, &request, 403, "Bearer error=insufficient_scope"), Ruling::Accepted(TOKEN));
+        assert_eq!(ruling(&rules, &request, 403, "Bearer error=insufficient_scope"), more_scope());
     }
 }

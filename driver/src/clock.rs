@@ -21,6 +21,11 @@ pub trait Clock: Send + Sync {
     }
 }
 
+/// The same instant for the standard library, which cannot express every one.
+pub(crate) fn system_time(instant: Timestamp) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(instant.as_millis()))
+}
+
 /// Unix time that advances by what is larger, the difference of the monotonic or of the wall clock (TIME-04).
 ///
 /// The monotonic clock stands still while the machine is suspended, and the wall clock can be set back; taken together

@@ -47,6 +47,7 @@ mod profile;
 mod published;
 mod secret_bytes;
 mod session;
+mod step_up;
 pub mod store;
 mod timer;
 mod token;
@@ -56,9 +57,10 @@ mod vigil;
 mod wait;
 
 pub use token_refresh_core::{
-    AmbiguousPolicy, Backoff, Cause, CommitError, Config, ConfigError, Epoch, ExchangeError, Failure,
-    FailureKind, Generation, Grant, InvalidGrant, Margin, Notice, Rate, Record, Renewal, Retry, Secret,
-    State, StoreError, Stored, Timestamp, TokenId, TokenType, Version, wire,
+    AmbiguousPolicy, Backoff, Cause, CommitError, Config, ConfigError, ConfigWarning, Epoch, Exchange,
+    ExchangeError, Failure, FailureKind, Generation, Grant, InvalidGrant, Margin, Notice, Origin, Rate,
+    Record, Renewal, Retry, Secret, State, StoreError, StoreOperation, Stored, Timestamp, TokenId, TokenType,
+    Trigger, Version, wire,
 };
 
 #[cfg(feature = "tokio")]
@@ -71,12 +73,13 @@ pub use crate::{
     changed::Changed,
     clock::{Clock, SystemClock},
     endpoint::{Endpoint, EndpointError},
-    error::Error,
+    error::{Error, Refusal},
     manual_clock::ManualClock,
     notices::Subscription,
     origin::{AllowedOrigins, OriginError},
     ports::{Attempt, Profile, Store, Transport, TransportError},
     profile::{JsonProfile, OAuthProfile},
     session::Session,
+    step_up::StepUp,
     token::Token,
 };

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use token_refresh_core::{Grant, Machine, Notice, State, TokenId};
+use token_refresh_core::{ConfigWarning, Grant, Machine, Notice, State, TokenId};
 
 use crate::{
     Error, SessionBuilder, Subscription, Token,
@@ -109,6 +109,27 @@ impl Session {
     /// background (SESS-05), see [`settle`](Self::settle).
     pub fn sign_out(&self) {
         self.engine.call(|inner, now| inner.machine.sign_out(now));
+    }
+
+    /// The credential in plain, refresh token included: for a program that keeps it itself, without a
+    /// [`store`](SessionBuilder::store), and signs in with it at its next start. `None` if there is none.
+    ///
+    /// Call [`settle`](Self::settle) before: a refresh under way replaces the refresh token. And use the grant in one place
+    /// only, since a server may take the second presentation of a refresh token for theft.
+    ///
+    /// The lifetime of the grant is what is left of it now.
+    pub fn export_grant(&self) -> Option<Grant> {
+        self.engine.call(|inner, now| {
+            let (grant, obtained_at) = inner.machine.grant()?;
+            let age = now.since(obtained_at);
+            let left = grant.lifetime().map(|lifetime| lifetime.saturating_sub(age));
+            Some(left.into_iter().fold(grant.clone(), Grant::with_lifetime))
+        })
+    }
+
+    /// What is worth a line in a log at the start: a configuration that works, but not as one may expect (RETRY-06).
+    pub fn warnings(&self) -> Vec<ConfigWarning> {
+        self.engine.call(|inner, _| inner.machine.config().warnings().collect())
     }
 
     /// Forgets a failure, so that the next demand tries again: after the configuration was mended, say.

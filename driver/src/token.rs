@@ -4,12 +4,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::SystemTime,
 };
 
 use http::HeaderValue;
 use token_refresh_core::{Secret, Snapshot, TokenId};
 
-use crate::secret_bytes::header_value;
+use crate::{clock::system_time, secret_bytes::header_value};
 
 /// One access token, ready to be attached to requests. Cheap to clone.
 ///
@@ -49,6 +50,17 @@ impl Token {
     /// shares its memory, which is cleared when the last one is gone.
     pub fn header(&self) -> &HeaderValue {
         &self.0.header
+    }
+
+    /// When its life ends, by what the server said; `None` if it did not say. Only a hint: a server may refuse it before
+    /// (TIME-05), and the session replaces it before (CORE-16).
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        system_time(self.0.snapshot.end?)
+    }
+
+    /// The scope of the grant, if the server said so (XRSP-06).
+    pub fn scope(&self) -> Option<&str> {
+        self.0.snapshot.scope.as_deref()
     }
 
     /// The access token itself.

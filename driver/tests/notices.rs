@@ -3,14 +3,16 @@
 
 mod support;
 
-use std::sync::{
-    Mutex,
-    mpsc::{RecvTimeoutError, channel},
+use std::{
+    sync::{
+        Mutex,
+        mpsc::{RecvTimeoutError, channel},
+    },
+    time::Duration,
 };
 
-use support::{Notices, PATIENCE, World};
-use token_refresh_core::Origin;
-use token_refresh_driver::{ExchangeError, FailureKind, Notice};
+use support::{LIFETIME, MemoryStore, Notices, PATIENCE, World};
+use token_refresh_driver::{ExchangeError, FailureKind, Notice, Origin, Session, StoreOperation, Trigger};
 
 #[test]
 fn obs_01_a_refresh_is_told_step_by_step() {
@@ -23,14 +25,99 @@ fn obs_01_a_refresh_is_told_step_by_step() {
     assert_eq!(callers.tokens(), vec!["at2"; 4]);
     world.session.settle(PATIENCE).unwrap();
 
-    assert!(matches!(notices.next(), Notice::Installed { origin: Origin::SignIn, .. }));
-    assert!(matches!(notices.next(), Notice::ExchangeStarted { presentation: 1, .. }));
-    assert!(matches!(notices.next(), Notice::ExchangeEnded { error: None, .. }));
-    let Notice::Installed { id, origin: Origin::Exchange, released } = notices.next() else {
-        panic!("the new token is told")
+    let Notice::Installed { id: first, replaces: None, origin: Origin::SignIn, released: 0 } = notices.next()
+    else {
+        panic!("the sign-in is told")
     };
-    assert_eq!((id, released), (world.id(), 4));
+    assert_eq!(first, refused);
+    let Notice::ExchangeStarted { exchange } = notices.next() else { panic!("the exchange is told") };
+    assert_eq!((exchange.trigger, exchange.presentation), (Trigger::Refusal, 1));
+    assert_eq!((exchange.epoch, exchange.replaces), (refused.epoch, Some(refused)));
+    let ended = Notice::ExchangeEnded { exchange, error: None, took: Duration::ZERO };
+    assert_eq!(notices.next(), ended, "the clock of this test stands still");
+    let installed =
+        Notice::Installed { id: world.id(), replaces: Some(refused), origin: Origin::Exchange, released: 4 };
+    assert_eq!(notices.next(), installed);
     assert_eq!(notices.rest(&world.session), []);
+}
+
+#[test]
+fn obs_01_each_exchange_says_why_it_was_made() {
+    let world = World::signed_in();
+    let notices = Notices::of(&world.session);
+    let trigger = || loop {
+        if let Notice::ExchangeStarted { exchange } = notices.next() {
+            return (exchange.trigger, exchange.presentation);
+        }
+    };
+
+    world.clock.advance(LIFETIME);
+    let caller = world.waiting(1, Session::token);
+    world.server.call().grant("at2", "rt2");
+    assert_eq!(caller.tokens(), ["at2"]);
+    assert_eq!(trigger(), (Trigger::Expiry, 1));
+
+    // The answer is lost, and the same refresh token is presented once more.
+    let refused = world.id();
+    let caller = world.waiting(1, move |session| session.reject(refused));
+    drop(world.server.call());
+    world.server.call().refuse();
+    assert!(caller.answers()[0].is_err());
+    assert_eq!([trigger(), trigger()], [(Trigger::Refusal, 1), (Trigger::Refusal, 2)]);
+
+    world.session.reset();
+    let caller = world.waiting(1, Session::token);
+    world.server.call().grant("at3", "rt3");
+    assert_eq!(caller.tokens(), ["at3"]);
+    assert_eq!(trigger(), (Trigger::Reset, 1));
+}
+
+#[test]
+fn obs_01_an_answer_that_comes_too_late_is_told_too() {
+    let world = World::signed_in();
+    let refused = world.id();
+    let caller = world.waiting(1, move |session| session.reject(refused));
+    let call = world.server.call();
+    world.session.sign_in(support::grant("other", "other"));
+    assert!(caller.answers()[0].is_err());
+
+    let notices = Notices::of(&world.session);
+    call.grant("at2", "rt2");
+    let revocation = world.server.call();
+    assert!(revocation.revokes("rt2"));
+    revocation.answer(200, "");
+    let Notice::AnsweredLate { exchange, error: None, .. } = notices.next() else {
+        panic!("the late answer is told")
+    };
+    assert_eq!(exchange.replaces, Some(refused));
+    assert_eq!(notices.next(), Notice::Orphaned);
+}
+
+#[test]
+fn obs_04_a_token_that_was_never_accepted_is_told_as_fruitless() {
+    let world = World::signed_in();
+    let refused = world.id();
+    let caller = world.waiting(1, move |session| session.reject(refused));
+    world.server.call().grant("at2", "rt2");
+    assert_eq!(caller.tokens(), ["at2"]);
+
+    let notices = Notices::of(&world.session);
+    let fresh = world.id();
+    let caller = world.waiting(1, move |session| session.reject(fresh));
+    world.server.call().grant("at3", "rt3");
+    assert_eq!(caller.tokens(), ["at3"]);
+    assert_eq!(notices.next(), Notice::Fruitless { id: fresh });
+}
+
+#[test]
+fn obs_04_trouble_with_the_store_is_told() {
+    let store = MemoryStore::default();
+    let world = World::stored(&store);
+    let notices = Notices::of(&world.session);
+    store.set_down(true);
+    let refused = world.id();
+    assert!(world.session.reject(refused).is_err());
+    assert_eq!(notices.next(), Notice::StoreFailed { operation: StoreOperation::Load });
 }
 
 #[test]

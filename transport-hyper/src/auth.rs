@@ -117,6 +117,11 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
                 self.session.accept(token);
                 ruling
             }
+            Ruling::StepUpNeeded { token, step_up } => {
+                self.session.accept(token);
+                answer.extensions.insert(step_up);
+                Ruling::Accepted(token)
+            }
             // A redirect that makes a GET of another method says where to read the outcome: the server has acted.
             Ruling::Refused { token, .. } if last_hop.is_some_and(|hop| hop.method != self.parts.method) => {
                 Ruling::Refused { token, replay: false }

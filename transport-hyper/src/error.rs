@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use token_refresh_driver::Cause;
 
 /// Why there is no answer.
@@ -19,8 +21,18 @@ pub struct NoNewerToken(pub token_refresh_driver::Error);
 impl<E> Error<E> {
     /// What to do about the token (OBS-02); `None` if the token is not to blame.
     pub fn cause(&self) -> Option<Cause> {
+        self.reason().map(|reason| reason.cause())
+    }
+
+    /// From when on asking again makes a difference, if time alone helps; see [`token_refresh_driver::Error::retry_at`].
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        self.reason()?.retry_at()
+    }
+
+    /// Why there is no token; `None` if the token is not to blame.
+    pub fn reason(&self) -> Option<token_refresh_driver::Error> {
         match self {
-            Self::NoToken(reason) => Some(reason.cause()),
+            Self::NoToken(reason) => Some(*reason),
             Self::Service(_) => None,
         }
     }

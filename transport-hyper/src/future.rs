@@ -160,7 +160,7 @@ fn judge<F, B, R: Body, C: CloneBody<B>, K: Classify>(
     let ruling = attempts.judge(&mut parts, beginning);
     let response = Response::from_parts(parts, body);
     match ruling {
-        Ruling::Accepted(_) | Ruling::Final => Break(response),
+        Ruling::Accepted(_) | Ruling::StepUpNeeded { .. } | Ruling::Final => Break(response),
         Ruling::Refused { token, replay } => {
             let token = attempts.session().reject_async(token);
             Continue(State::AwaitingNewerToken { token, refusal: Some(response), replay })

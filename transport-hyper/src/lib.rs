@@ -19,7 +19,7 @@ mod transport;
 
 pub use token_refresh_driver::{
     self as driver, AllowedOrigins, BuildError, Cause, Endpoint, Grant, JsonProfile, OAuthProfile, Profile,
-    Replay, Rules, Secret, Session, WithoutToken, wire,
+    Replay, Rules, Secret, Session, StepUp, WithoutToken, wire,
 };
 
 #[cfg(feature = "tokio")]

@@ -1,5 +1,5 @@
 use reqwest::{Request, Response};
-use token_refresh_driver::{Answer, Ruling, Session};
+use token_refresh_driver::{Answer, Refusal, Ruling, Session};
 
 use crate::{
     AuthClient, Error,
@@ -26,7 +26,7 @@ pub(crate) async fn run<S: Sender>(
         let arrival = follow(&mut template, headers, auth.max_redirects, &mut sender).await?;
 
         let status = arrival.response.status().as_u16();
-        let (response, beginning) = if auth.rules.peeks_at(status) {
+        let (mut response, beginning) = if auth.rules.peeks_at(status) {
             peek(arrival.response, Answer::MAX_PEEK).await
         } else {
             (arrival.response, Vec::new())
@@ -36,11 +36,20 @@ pub(crate) async fn run<S: Sender>(
                 session.accept(token);
                 return Ok(response);
             }
+            Ruling::StepUpNeeded { token, step_up } => {
+                session.accept(token);
+                response.extensions_mut().insert(step_up);
+                return Ok(response);
+            }
             Ruling::Final => return Ok(response),
             Ruling::Refused { token: refused, replay } => {
                 token = match template.wait(session.reject_async(refused)).await {
                     Ok(newer) => newer,
-                    Err(reason) => return Err(Error::Refused { response: Box::new(response), reason }.into()),
+                    Err(reason) => {
+                        let status = response.status();
+                        let refusal = Refusal { status, response: Box::new(response), reason };
+                        return Err(Error::Refused(refusal).into());
+                    }
                 };
                 if !replay || arrival.acted || !template.is_whole() {
                     return Ok(response);

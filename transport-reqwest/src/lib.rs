@@ -16,7 +16,7 @@ mod transport;
 pub use reqwest;
 pub use token_refresh_driver::{
     self as driver, AllowedOrigins, BuildError, Cause, Endpoint, Grant, JsonProfile, OAuthProfile, Profile,
-    Replay, Rules, Secret, Session, TokioRuntime, WithoutToken, wire,
+    Refusal, Replay, Rules, Secret, Session, StepUp, TokioRuntime, WithoutToken, wire,
 };
 
 pub use crate::{

@@ -166,7 +166,7 @@ fn failure(stage: &Stage, options: &Options) -> Vec<Count> {
 
     let sent = stage.api.log().len();
     let later = stage.get("/later");
-    let clear = |outcome: &&Outcome| matches!(outcome, Err(Error::Refused { .. })) && needs_sign_in(outcome);
+    let clear = |outcome: &&Outcome| matches!(outcome, Err(Error::Refused(_))) && needs_sign_in(outcome);
     vec![
         count("callers with the 401 and the reason: sign in", threads, outcomes.iter().filter(clear).count()),
         count("refreshes", 1, stage.refreshes()),

@@ -1,6 +1,6 @@
 use std::io::{self, Cursor, Read as _};
 
-use token_refresh_driver::{Answer, Carried, ResourceRequest, Rules, Ruling, Session};
+use token_refresh_driver::{Answer, Carried, Refusal, ResourceRequest, Rules, Ruling, Session, StepUp};
 use ureq::{
     Body, ResponseExt as _,
     config::{ConfigBuilder, RedirectAuthHeaders},
@@ -40,11 +40,20 @@ pub(crate) fn run(
                 session.accept(token);
                 return Ok(response);
             }
+            Ruling::StepUpNeeded { token, step_up } => {
+                session.accept(token);
+                response.extensions_mut().insert(step_up);
+                return Ok(response);
+            }
             Ruling::Final => return Ok(response),
             Ruling::Refused { token: refused, replay } => {
                 token = match session.reject(refused) {
                     Ok(newer) => newer,
-                    Err(reason) => return Err(Error::Refused { response: Box::new(response), reason }),
+                    Err(reason) => {
+                        let status = response.status();
+                        let refusal = Refusal { status, response: Box::new(response), reason };
+                        return Err(Error::Refused(refusal));
+                    }
                 };
                 if !replay || !sender.is_repeatable() {
                     return Ok(response);
@@ -71,10 +80,13 @@ pub(crate) fn configure(config: ConfigBuilder<HttpCrateScope<()>>) -> Parts {
 /// What ureq would have made of the status.
 pub(crate) fn status_as_error(response: Response<Body>) -> Result<Response<Body>, Error> {
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        return Err(Error::Http(ureq::Error::StatusCode(status.as_u16())));
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(response);
     }
-    Ok(response)
+    Err(match response.extensions().get::<StepUp>().cloned() {
+        Some(step_up) => Error::StepUp { step_up, response: Box::new(response) },
+        None => Error::Http(ureq::Error::StatusCode(status.as_u16())),
+    })
 }
 
 fn judge(rules: &Rules, request: &ResourceRequest, response: &mut Response<Body>) -> Ruling {

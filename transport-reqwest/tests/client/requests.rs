@@ -6,7 +6,7 @@ use token_refresh_conformance::server::{
     AuthorizationServer, Gate, Policy, ResourcePolicy, ResourceServer, Step,
 };
 use token_refresh_reqwest::{
-    AllowedOrigins, AuthClient, Cause, Error, Replay, ResponseFuture, Rules, SendWith as _, driver,
+    AllowedOrigins, AuthClient, Cause, Error, Refusal, Replay, ResponseFuture, Rules, SendWith as _, driver,
     reqwest::{self, Client},
 };
 
@@ -117,7 +117,7 @@ async fn rply_06_nothing_is_repeated_after_the_time_limit_of_the_request() {
     let request = world.client.get(world.api.url("/a")).with(|request| request.timeout(SHORT));
     let error = request.send().await.unwrap_err();
 
-    assert!(matches!(error, Error::Refused { reason: driver::Error::TimedOut, .. }), "{error:?}");
+    assert!(matches!(error, Error::Refused(Refusal { reason: driver::Error::TimedOut, .. })), "{error:?}");
     assert!((SHORT..LONG).contains(&start.elapsed()));
     assert_eq!(world.api.log().len(), 1);
     gate.open();
