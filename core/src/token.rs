@@ -190,7 +190,7 @@ pub struct Snapshot {
     /// How it is presented.
     pub token_type: TokenType,
     /// The scope of the grant, if the server said so.
-    pub scope: Option<String>,
+    pub scope: Option<Box<str>>,
     /// When its life ends, by what the server said. Only a hint (TIME-05). `None` if the lifetime is unknown.
     pub end: Option<Timestamp>,
     /// From here on a caller should call [`Machine::acquire`](crate::Machine::acquire), which still answers with this
