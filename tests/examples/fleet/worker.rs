@@ -106,14 +106,12 @@ fn name() -> String {
 }
 
 fn why(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::NoToken(reason) | Refusal::Refused { reason, .. } => match reason {
-            driver::Error::Failed(failure) => format!("{:?}: {failure}", reason.cause()),
-            driver::Error::TimedOut => "TimedOut: there was no token in time".into(),
-            _ => reason.to_string(),
-        },
-        Refusal::Http(error) => format!("Http: {error}"),
-        _ => refusal.to_string(),
+    match (refusal.reason(), refusal) {
+        (Some(driver::Error::Failed(failure)), _) => format!("{:?}: {failure}", failure.cause()),
+        (Some(driver::Error::TimedOut), _) => "TimedOut: there was no token in time".into(),
+        (Some(reason), _) => reason.to_string(),
+        (None, Refusal::Http(error)) => format!("Http: {error}"),
+        (None, _) => refusal.to_string(),
     }
 }
 
