@@ -6,19 +6,19 @@ mod support;
 use std::time::{Duration, UNIX_EPOCH};
 
 use support::{LIFETIME, MemoryStore, PATIENCE, World, grant};
-use token_refresh_driver::{AmbiguousPolicy, Config, ConfigWarning};
+use token_refresh_driver::{AmbiguousPolicy, Config, ConfigWarning, Session};
 
 #[test]
 fn a_token_says_when_it_ends_and_what_it_is_for() {
     let world = World::new(|builder| builder);
     world.session.sign_in(grant("at1", "rt1").with_scope("read write"));
     let token = world.session.token().unwrap();
-    let end = UNIX_EPOCH + Duration::from_millis(1_800_000_000_000) + LIFETIME;
+    let end = UNIX_EPOCH + Duration::from_secs(1_800_000_000) + LIFETIME;
     assert_eq!((token.expires_at(), token.scope()), (Some(end), Some("read write")));
 
     // Counted from when the request was sent (TIME-01). The scope is as before, since the answer does not name another.
     world.clock.advance(LIFETIME);
-    let caller = world.waiting(1, |session| session.token());
+    let caller = world.waiting(1, Session::token);
     world.server.call().grant("at2", "rt2");
     assert_eq!(caller.tokens(), ["at2"]);
     let token = world.session.token().unwrap();
@@ -32,7 +32,7 @@ fn obs_02_a_transient_failure_has_an_instant_that_is_a_system_time() {
     let caller = world.waiting(1, move |session| session.reject(refused));
     world.server.call().answer(503, r#"{"error":"temporarily_unavailable"}"#);
     let error = caller.answers().remove(0).unwrap_err();
-    let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_000);
+    let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let wait = error.retry_at().unwrap().duration_since(now).unwrap();
     assert!(wait <= Duration::from_millis(500), "{wait:?}");
 
