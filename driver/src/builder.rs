@@ -37,6 +37,9 @@ pub enum BuildError {
     /// Threads cannot wait for an async store.
     #[error("a blocking session cannot use an async store; build the session with `asynchronous`")]
     AsyncStore,
+    /// What [`Sessions`](crate::Sessions) let go of would be lost.
+    #[error("a session in a table needs a store, such as `store::MemoryTable`; give it one with `store`")]
+    NoStore,
 }
 
 impl SessionBuilder {

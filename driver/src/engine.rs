@@ -4,7 +4,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use token_refresh_core::{Acquire, Action, Effect, Machine, Outcome, State, Timestamp, WaiterId};
+use token_refresh_core::{
+    Acquire, Action, Effect, Machine, Outcome, Persistence, State, Timestamp, WaiterId,
+};
 
 use crate::{
     Clock, Token,
@@ -117,6 +119,10 @@ impl Engine {
 
     pub(crate) fn state(&self) -> State {
         self.lock().machine.state()
+    }
+
+    pub(crate) fn has_store(&self) -> bool {
+        self.lock().machine.config().persistence == Persistence::Shared
     }
 
     /// Whether nothing is under way and nothing is owed.

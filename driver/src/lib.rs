@@ -47,6 +47,7 @@ mod profile;
 mod published;
 mod secret_bytes;
 mod session;
+mod sessions;
 mod step_up;
 pub mod store;
 mod timer;
@@ -80,6 +81,7 @@ pub use crate::{
     ports::{Attempt, Profile, Store, Transport, TransportError},
     profile::{JsonProfile, OAuthProfile},
     session::Session,
+    sessions::Sessions,
     step_up::StepUp,
     token::Token,
 };

@@ -39,6 +39,11 @@ impl Session {
         self.time_limit
     }
 
+    /// Whether what it has is in a store, too.
+    pub(crate) fn has_store(&self) -> bool {
+        self.engine.has_store()
+    }
+
     /// A usable token: at once while the current one is good, or else after the refresh under way, of which there is
     /// never more than one (CORE-01). Waits at most the [time limit](SessionBuilder::time_limit) of the session.
     ///

@@ -20,7 +20,7 @@ use token_refresh_conformance::stores::{
 use token_refresh_core::{Body, CommitError, Stored, Version};
 use token_refresh_driver::{
     Grant, Record, Store, StoreError,
-    store::{FileStore, MemoryStore},
+    store::{FileStore, MemoryStore, MemoryTable},
 };
 
 use crate::keyring::KeyringStore;
@@ -30,6 +30,14 @@ fn the_memory_store_conforms() {
     let places = Mutex::new(BTreeMap::<String, MemoryStore>::new());
     let open = |name: &str| places.lock().unwrap().entry(name.into()).or_default().clone();
     assert_eq!(store_conformance(open), Ok(()));
+}
+
+#[test]
+fn a_store_of_a_memory_table_conforms() {
+    let table = MemoryTable::<String>::new();
+    let open = |name: &str| table.store(name.into());
+    assert_eq!(store_conformance(open), Ok(()));
+    assert_eq!(deletion_conformance(open, |name| table.remove(&name.to_owned())), Ok(()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! - [`FileStore`]: one private file that the processes of a machine share.
 //! - [`MemoryStore`]: sessions of one process share it; nothing survives the process. For tests and examples.
+//! - [`MemoryTable`]: the same for a great many credentials, for [`Sessions`](crate::Sessions).
 //!
 //! A store of one's own implements [`Store`](crate::Store), two functions. [`Document`] is the text form of a record,
 //! the same in every store; [`LockFile`] turns a place that knows no compare-and-set, a keyring say, into one that does
@@ -22,6 +23,7 @@ mod layout;
 mod lock_file;
 mod members;
 mod memory;
+mod memory_table;
 mod replace;
 #[cfg(feature = "seal")]
 mod row;
@@ -35,6 +37,7 @@ pub use self::{
     format_error::FormatError,
     lock_file::{Held, LockFile},
     memory::MemoryStore,
+    memory_table::{MemoryTable, MemoryTableStore},
 };
 #[cfg(feature = "seal")]
 pub use self::{row::RowFormat, seal::Seal};
