@@ -42,8 +42,9 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// How long a call waits for another process's commit: 1 s. A commit takes milliseconds.
-    const LOCK_LIMIT: Duration = Duration::from_secs(1);
+    /// How long a call waits for another process's commit: 3 s. A commit takes milliseconds, and on a
+    /// disk that is very busy some hundreds of them.
+    const LOCK_LIMIT: Duration = Duration::from_secs(3);
 
     /// A store in this file. Creates the folder, for this user alone, and the lock file if they are not there, and
     /// looks at the record if there is one.
