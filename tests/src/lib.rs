@@ -30,6 +30,7 @@
 pub mod adapter;
 pub mod authority;
 pub mod catalogue;
+pub mod certify;
 mod core_subject;
 pub mod executor;
 pub mod generate;

@@ -5,27 +5,30 @@ mod cli;
 use std::process::ExitCode;
 
 use cli::options::{Command, HELP, Options};
-use cli::{Verdict, client, list, machine};
+use cli::{client, list, machine, summary};
 
 fn main() -> ExitCode {
-    let outcome = Options::read().map_err(|error| format!("{error}; see --help")).and_then(|options| {
-        match options.command {
-            Command::Help => {
-                print!("{HELP}");
-                Ok(Verdict::Passed)
-            }
-            Command::List => Ok(list::run(&options)),
-            Command::Machine if options.list => Ok(list::run(&options)),
-            Command::Machine => machine::run(&options),
-            Command::Client => client::run(&options),
-        }
-    });
-    match outcome {
-        Ok(Verdict::Passed) => ExitCode::SUCCESS,
-        Ok(Verdict::Failed) => ExitCode::FAILURE,
+    match Options::read().map_err(|error| format!("{error}; see --help")).and_then(|options| run(&options)) {
+        Ok(code) => code,
         Err(what) => {
             eprintln!("token-refresh-conformance: {what}");
             ExitCode::from(2)
         }
     }
+}
+
+fn run(options: &Options) -> Result<ExitCode, String> {
+    let report = match options.command {
+        Command::Help => {
+            print!("{HELP}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::List => {
+            list::machine(options);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Machine => machine::run(options)?,
+        Command::Client => client::run(options)?,
+    };
+    Ok(summary::close(options, &report).exit_code())
 }

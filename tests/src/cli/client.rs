@@ -1,9 +1,10 @@
 //! `client`: an HTTP client against servers that misbehave.
 
-use super::Verdict;
+use token_refresh_conformance::report::Report;
+
 use super::options::Options;
 
 /// Runs the scenarios against the program.
-pub(crate) fn run(options: &Options) -> Result<Verdict, String> {
-    Err(format!("the scenarios for {} are not part of this version", options.program[0].display()))
+pub(crate) fn run(options: &Options) -> Result<Report, String> {
+    Err(format!("the scenarios for {} are not part of this version", options.command_line()))
 }

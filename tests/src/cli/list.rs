@@ -1,11 +1,16 @@
 //! `list`: what is tested.
 
-use super::Verdict;
+use std::io::{Write as _, stdout};
+
+use token_refresh_conformance::judge::{level, statement};
+
+use super::machine;
 use super::options::Options;
 
-/// Prints one line for each requirement.
-pub(crate) fn run(options: &Options) -> Verdict {
-    let rules = ["I-01"].into_iter().filter(|id| options.wants(id));
-    rules.for_each(|id| println!("{id}"));
-    Verdict::Passed
+/// Prints what a state machine is judged by, one rule a line.
+pub(crate) fn machine(options: &Options) {
+    let line = |rule| format!("{rule:<16} {:<6} {}\n", level(rule).to_string(), statement(rule));
+    let lines: String = machine::plan(options).rules().map(line).collect();
+    // Whoever stops reading has seen enough.
+    let _ = stdout().write_all(lines.as_bytes());
 }

@@ -34,15 +34,14 @@ Options:
   --junit FILE     write the verdicts as JUnit XML; - is the standard output
   --help           this text
 
-Exit code: 0 all is kept, 1 something is not, 2 nothing could be tested (the
-message says what to do).
+Exit code: 0 it conforms, 1 it does not, 2 it could not be tested (the message
+says what to do), 3 nothing was shown.
 ";
 
 /// What to do, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) command: Command,
-    pub(crate) list: bool,
     pub(crate) only: Vec<String>,
     pub(crate) strict: bool,
     pub(crate) seed: u64,
@@ -72,7 +71,6 @@ impl Options {
     fn parse(mut parser: Parser) -> Result<Self, lexopt::Error> {
         let mut options = Self {
             command: Command::Help,
-            list: false,
             only: Vec::new(),
             strict: false,
             seed: 1,
@@ -83,11 +81,11 @@ impl Options {
             junit: None,
             program: Vec::new(),
         };
-        let mut command = None;
+        let (mut command, mut list) = (None, false);
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("help") | Arg::Short('h') => return Ok(options),
-                Arg::Long("list") => options.list = true,
+                Arg::Long("list") => list = true,
                 Arg::Long("only") => {
                     let ids = parser.value()?.string()?;
                     options.only.extend(ids.split(',').map(|id| id.trim().to_owned()));
@@ -109,16 +107,20 @@ impl Options {
             }
         }
         options.command = command.ok_or("say what to do: machine, client or list")?;
-        let tests = matches!(options.command, Command::Machine | Command::Client) && !options.list;
-        if tests && options.program.is_empty() {
+        if list {
+            options.command = Command::List;
+        }
+        if options.command != Command::List && options.program.is_empty() {
             return Err("say which program to test, after the options: -- ./program".into());
         }
         Ok(options)
     }
 
-    /// Whether this requirement or scenario is wanted.
-    pub(crate) fn wants(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| id.starts_with(wanted.as_str()))
+    /// The program under test and its arguments, as one would type them.
+    pub(crate) fn command_line(&self) -> String {
+        let words: Vec<String> =
+            self.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        words.join(" ")
     }
 }
 
@@ -145,13 +147,6 @@ mod tests {
         let options = parse("machine --cases 7 -- python3 -u machine.py --seed 9").expect("it is a command");
         assert_eq!((options.command, options.cases, options.seed), (Command::Machine, 7, 1));
         assert_eq!(options.program, ["python3", "-u", "machine.py", "--seed", "9"]);
-    }
-
-    #[test]
-    fn an_id_is_wanted_by_its_beginning() {
-        let options = parse("client --only CORE-0,I-23 -- node client.js").expect("it is a command");
-        assert!(options.wants("CORE-04") && options.wants("I-23"));
-        assert!(!options.wants("CORE-14") && !options.wants("I-02"));
     }
 
     #[test]

@@ -4,41 +4,44 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
 /// How wide the bar is.
-const WIDTH: usize = 30;
+const WIDTH: u64 = 30;
 /// How often it is drawn at most.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A progress bar.
+/// A progress bar. It is gone when it is dropped.
+#[derive(Default)]
 pub(crate) struct Progress {
-    total: usize,
     drawn: Option<Instant>,
-    visible: bool,
 }
 
 impl Progress {
-    /// A bar for so many steps.
-    pub(crate) fn new(total: usize) -> Self {
-        Self { total: total.max(1), drawn: None, visible: stderr().is_terminal() }
+    /// So many of these are done, of so many.
+    pub(crate) fn show(&mut self, done: u64, of: u64, what: &str) {
+        let full = done.min(of) * WIDTH / of.max(1);
+        let bar = |cell: &str, cells: u64| (0..cells).map(|_| cell).collect::<String>();
+        self.say(&format!("{}{} {done}/{of} {what}", bar("█", full), bar("░", WIDTH - full)));
     }
 
-    /// So many steps are done, and this is being done now.
-    pub(crate) fn show(&mut self, done: usize, what: &str) {
-        if !self.visible || self.drawn.is_some_and(|drawn| drawn.elapsed() < PAUSE) {
+    /// This is being done.
+    pub(crate) fn say(&mut self, what: &str) {
+        if !stderr().is_terminal() || self.drawn.is_some_and(|drawn| drawn.elapsed() < PAUSE) {
             return;
         }
         self.drawn = Some(Instant::now());
-        let full = done.min(self.total) * WIDTH / self.total;
-        let bar = "█".repeat(full) + &"░".repeat(WIDTH - full);
-        // A bar that cannot be drawn is no reason to stop.
-        let _ = write!(stderr(), "\r\x1b[K{bar} {done}/{} {what}", self.total);
-        let _ = stderr().flush();
+        write(what);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.drawn.is_some() {
-            let _ = write!(stderr(), "\r\x1b[K");
+            write("");
         }
     }
+}
+
+fn write(line: &str) {
+    // A line that cannot be written is no reason to stop.
+    let _ = write!(stderr(), "\r\x1b[K{line}");
+    let _ = stderr().flush();
 }

@@ -63,6 +63,8 @@ fn demand(case: &Case, refused: Option<TokenId>, court: &mut Court) {
     let Case { entry, view, .. } = case;
     let reply = &entry.reply;
     let usable = view.usable().filter(|known| Some(known.token.id) != refused);
+    let answered = matches!(reply.answer, Answer::Ready(_) | Answer::Wait(_) | Answer::Failed(_));
+    court.must(answered, "CORE-02", || "a demand has no answer".to_owned());
     match (&reply.answer, usable) {
         (Answer::Ready(token), usable) => {
             // What this very call brought to light counts too: a grant whose save is given up, say.
@@ -84,9 +86,7 @@ fn demand(case: &Case, refused: Option<TokenId>, court: &mut Court) {
             });
         }
         (Answer::Failed(failure), None) => failed(case, *failure, court),
-        (Answer::None | Answer::Cancelled(_) | Answer::Misuse, None) => {
-            court.must(false, "CORE-02", || "a demand has no answer".to_owned());
-        }
+        (Answer::None | Answer::Cancelled(_) | Answer::Misuse, None) => {}
     }
     if let Some(known) = usable {
         background(case, known, court);

@@ -14,6 +14,7 @@ mod exchanges;
 mod orphans;
 mod presentations;
 mod reasons;
+mod rules;
 mod shape;
 mod store;
 mod tokens;
@@ -28,6 +29,8 @@ use crate::stage::{Local, Stage};
 use crate::subject::Subject;
 
 use view::View;
+
+pub use rules::{RULES, level, statement};
 
 /// A rule that a history breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

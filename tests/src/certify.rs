@@ -1,0 +1,344 @@
+//! Certifies machines: plays histories to them, judges them, and makes what fails small.
+//!
+//! For a machine in Rust [`conformance!`](crate::conformance) does it, one test for each rule:
+//!
+//! ```
+//! use token_refresh_conformance::certify::Plan;
+//! use token_refresh_conformance::{CoreSubject, conformance};
+//!
+//! conformance!(CoreSubject, Plan::default().cases(20).waive("rule 7", "only for the sake of this example"));
+//! # fn main() {}
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::catalogue;
+use crate::generate::script;
+use crate::history::History;
+use crate::judge::{Judgement, RULES, Violation, hear, level, statement};
+use crate::profile::Profile;
+use crate::report::{Chart, Check, Report, Sample, Verdict};
+use crate::script::Script;
+use crate::shrink::Shrinking;
+use crate::stage::{Local, Stage};
+use crate::subject::Subject;
+
+/// How many steps a random script has at most.
+const STEPS: usize = 40;
+/// After so many scripts to which no answer came no more are tried: each takes a time limit.
+const COLLAPSES: usize = 3;
+/// How long it may take in all to make failing scripts small.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What to try.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    profile: Profile,
+    seed: u64,
+    cases: u32,
+    only: Vec<String>,
+    waivers: Vec<(String, String)>,
+}
+
+impl Default for Plan {
+    /// All rules, by 500 random scripts of each family of worlds.
+    fn default() -> Self {
+        Self { profile: Profile::default(), seed: 1, cases: 500, only: Vec::new(), waivers: Vec::new() }
+    }
+}
+
+impl Plan {
+    /// Asks only for what the subject knows.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Where chance begins.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many random scripts of each family of worlds are tried.
+    #[must_use]
+    pub fn cases(mut self, cases: u32) -> Self {
+        self.cases = cases;
+        self
+    }
+
+    /// Only rules whose names begin like one of these; none: all.
+    #[must_use]
+    pub fn only(mut self, beginnings: Vec<String>) -> Self {
+        self.only = beginnings;
+        self
+    }
+
+    /// The subject does not keep this rule, for this reason; it is not held against it.
+    #[must_use]
+    pub fn waive(mut self, rule: impl Into<String>, reason: impl Into<String>) -> Self {
+        self.waivers.push((rule.into(), reason.into()));
+        self
+    }
+
+    /// The rules that are asked for.
+    pub fn rules(&self) -> impl Iterator<Item = &'static str> {
+        RULES.iter().copied().filter(|rule| {
+            self.only.is_empty() || self.only.iter().any(|beginning| rule.starts_with(beginning.as_str()))
+        })
+    }
+
+    fn waiver(&self, rule: &str) -> Option<&str> {
+        self.waivers.iter().find(|(waived, _)| waived == rule).map(|(_, reason)| reason.as_str())
+    }
+}
+
+/// Certifies machines of this type.
+pub fn certify_type<S: Subject>(plan: &Plan) -> Report {
+    certify(&mut Local::<S>::default(), std::any::type_name::<S>(), plan, &mut |_| {})
+}
+
+/// How far a certification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many scripts were tried, of so many.
+    Trying(u64, u64),
+    /// The script that breaks this rule is made small.
+    Shrinking(&'static str),
+}
+
+/// Certifies the machines that live there.
+pub fn certify(
+    stage: &mut dyn Stage,
+    subject: &str,
+    plan: &Plan,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
+    let families = plan.profile.families();
+    let total = u64::from(plan.cases) * families.len() as u64;
+    let mut findings = Findings::default();
+    let random = (0..u64::from(plan.cases))
+        .flat_map(|case| families.iter().map(move |family| script(*family, STEPS, seed_of(plan.seed, case))));
+    for mut script in corpus().into_iter().filter(|script| plan.profile.knows(&script.world)).chain(random) {
+        if findings.collapses == COLLAPSES {
+            break;
+        }
+        plan.profile.fit(&mut script.world);
+        progress(Progress::Trying(findings.scripts.min(total), total));
+        let (history, judgement) = hear(stage, &script);
+        findings.take(&script, &history, &judgement);
+    }
+    let mut report = Report::new(subject, Some(Sample { seed: plan.seed, cases: total }));
+    let failed: Vec<&str> = plan.rules().filter(|rule| findings.failures.contains_key(rule)).collect();
+    let deadline = Instant::now() + PATIENCE;
+    for (index, rule) in (0..).zip(&failed) {
+        progress(Progress::Shrinking(rule));
+        let share = deadline.saturating_duration_since(Instant::now())
+            / (failed.len() - index).try_into().unwrap_or(1);
+        findings.shrink(rule, stage, Instant::now() + share);
+    }
+    report.checks = plan.rules().map(|rule| findings.check(rule, plan.waiver(rule), stage)).collect();
+    report
+}
+
+/// The verdict on one script: what it breaks, and by which machines.
+pub fn replay(stage: &mut dyn Stage, subject: &str, plan: &Plan, script: &Script) -> Report {
+    let (history, judgement) = hear(stage, script);
+    let mut findings = Findings::default();
+    findings.take(script, &history, &judgement);
+    let mut report = Report::new(subject, None);
+    report.checks = plan.rules().map(|rule| findings.check(rule, plan.waiver(rule), stage)).collect();
+    report
+}
+
+/// Fails a test if this rule was broken.
+///
+/// # Panics
+/// If it was, and was not waived; the message has the smallest script that shows it.
+pub fn require(report: &Report, rule: &str) {
+    for check in report.checks.iter().filter(|check| check.id == rule) {
+        let script = check.script.as_deref().unwrap_or_default();
+        assert!(
+            check.verdict != Verdict::Fail,
+            "{rule} is broken: {}\n{}\n\n{script}",
+            check.detail,
+            statement(rule)
+        );
+    }
+}
+
+/// A script file of what fails: it says why, and can be replayed.
+pub fn script_file(check: &Check, command: &str) -> String {
+    let comment = |text: &str| text.lines().fold(String::new(), |all, line| format!("{all}# {line}\n"));
+    let head = format!(
+        "{} is broken: {}\n{}\nRun it again: {command}",
+        check.id,
+        check.detail,
+        statement(&check.id)
+    );
+    format!("{}{}", comment(&head), check.script.as_deref().unwrap_or_default())
+}
+
+/// Scripts that machines have failed before.
+fn corpus() -> Vec<Script> {
+    REGRESSIONS.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+const REGRESSIONS: &[&str] = &[
+    include_str!("../regressions/demand-joins-what-is-owed.script"),
+    include_str!("../regressions/expired-adoption-withdraws.script"),
+    include_str!("../regressions/late-grant-has-its-own-time.script"),
+    include_str!("../regressions/late-refusal-stops-the-claim.script"),
+    include_str!("../regressions/own-sign-in-lands-late.script"),
+    include_str!("../regressions/own-tombstone-lands-late.script"),
+    include_str!("../regressions/own-vacant-claim-lands-late.script"),
+    include_str!("../regressions/refusal-is-marked-in-the-end.script"),
+    include_str!("../regressions/refusal-starts-nothing-late.script"),
+    include_str!("../regressions/save-limit-counts-from-the-save.script"),
+    include_str!("../regressions/sign-in-begins-one-load.script"),
+    include_str!("../regressions/sign-out-begins-nothing.script"),
+    include_str!("../regressions/takeover-given-back-keeps-the-count.script"),
+    include_str!("../regressions/unanswered-first-claim-is-settled.script"),
+];
+
+fn seed_of(seed: u64, case: u64) -> u64 {
+    seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(case)
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Findings {
+    scripts: u64,
+    collapses: usize,
+    /// By how many scripts each rule was exercised.
+    examined: BTreeMap<&'static str, u64>,
+    /// The smallest script so far that breaks a rule, and how.
+    failures: BTreeMap<&'static str, (Script, Violation)>,
+}
+
+impl Findings {
+    fn take(&mut self, script: &Script, history: &History, judgement: &Judgement) {
+        self.scripts += 1;
+        self.collapses += usize::from(history.collapse.is_some());
+        for rule in &judgement.examined {
+            *self.examined.entry(rule).or_default() += 1;
+        }
+        self.note(script, judgement);
+    }
+
+    fn note(&mut self, script: &Script, judgement: &Judgement) {
+        for violation in &judgement.violations {
+            let smallest =
+                self.failures.get(violation.rule).map_or(usize::MAX, |(known, _)| known.steps.len());
+            if script.steps.len() < smallest {
+                self.failures.insert(violation.rule, (script.clone(), violation.clone()));
+            }
+        }
+    }
+
+    fn shrink(&mut self, rule: &'static str, stage: &mut dyn Stage, deadline: Instant) {
+        let Some((script, _)) = self.failures.get(rule).cloned() else { return };
+        let mut search = Shrinking::new(script);
+        while Instant::now() < deadline {
+            let candidate = search.candidate().clone();
+            let (_, judgement) = hear(stage, &candidate);
+            // A smaller script for another rule comes for nothing.
+            self.note(&candidate, &judgement);
+            let failure = judgement.violations.into_iter().find(|violation| violation.rule == rule);
+            let more = match failure {
+                Some(violation) => {
+                    self.failures.insert(rule, (candidate, violation));
+                    search.failed()
+                }
+                None => search.passed(),
+            };
+            if !more {
+                break;
+            }
+        }
+    }
+
+    fn check(&self, rule: &'static str, waiver: Option<&str>, stage: &mut dyn Stage) -> Check {
+        let mut check = Check::new(rule, level(rule));
+        match catalogue::find(rule) {
+            Some(entry) => check.requirements.push(entry.id().to_owned()),
+            None => statement(rule).clone_into(&mut check.says),
+        }
+        let examined = self.examined.get(rule).copied().unwrap_or_default();
+        check.verdict = if examined == 0 { Verdict::NotExercised } else { Verdict::Pass };
+        check.detail = format!("exercised by {examined} of {} scripts", self.scripts);
+        if let Some((script, found)) = self.failures.get(rule) {
+            let (history, judgement) = hear(stage, script);
+            let again = judgement.violations.iter().find(|violation| violation.rule == rule);
+            check.verdict = match waiver {
+                Some(reason) => Verdict::Waived { reason: reason.to_owned() },
+                None => Verdict::Fail,
+            };
+            check.detail = match again {
+                Some(violation) => violation.says.clone(),
+                None => format!("{} (once, but not when the same script was played again)", found.says),
+            };
+            check.script = Some(script.to_string());
+            check.history = Some(Chart::of(&history, again));
+        }
+        check
+    }
+}
+
+/// One test for each rule that the judge knows, for a type that implements [`Subject`](crate::subject::Subject).
+///
+/// `conformance!(MyMachine)`, or with a [`Plan`](crate::certify::Plan) as the second argument. All scripts are run once,
+/// before the first of these tests. A rule that no script exercised passes.
+#[macro_export]
+macro_rules! conformance {
+    (@rules $then:ident) => {
+        $crate::$then! {
+            core_02 "CORE-02", core_03 "CORE-03", core_05 "CORE-05", core_07 "CORE-07", core_08 "CORE-08",
+            core_09 "CORE-09", core_10 "CORE-10", core_14 "CORE-14", core_16 "CORE-16",
+            time_01 "TIME-01", time_02 "TIME-02", time_06 "TIME-06", time_08 "TIME-08",
+            xrsp_03 "XRSP-03", xrsp_05 "XRSP-05",
+            retry_02 "RETRY-02", retry_05 "RETRY-05", retry_06 "RETRY-06", retry_07 "RETRY-07",
+            pers_02 "PERS-02", pers_05 "PERS-05", mp_02 "MP-02", mp_03 "MP-03", mp_07 "MP-07",
+            sess_01 "SESS-01", sess_02 "SESS-02", sess_03 "SESS-03", sess_04 "SESS-04", sess_05 "SESS-05",
+            obs_02 "OBS-02", obs_03 "OBS-03",
+            i_01 "I-01", i_02 "I-02", i_03 "I-03", i_04 "I-04", i_05 "I-05", i_06 "I-06", i_07 "I-07",
+            i_08 "I-08", i_09 "I-09", i_10 "I-10", i_11 "I-11", i_12 "I-12", i_13 "I-13", i_14 "I-14",
+            i_15 "I-15", i_16 "I-16", i_18 "I-18", i_19 "I-19", i_20 "I-20", i_21 "I-21", i_22 "I-22",
+            i_23 "I-23", i_25 "I-25",
+            order_of_a_batch "order of a batch", timers "timers",
+            rule_1 "rule 1", rule_2 "rule 2", rule_3 "rule 3", rule_4 "rule 4", rule_5 "rule 5", rule_6 "rule 6",
+            rule_7 "rule 7", rule_8 "rule 8", rule_9 "rule 9", rule_10 "rule 10", rule_11 "rule 11"
+        }
+    };
+    ($subject:ty) => {
+        $crate::conformance!($subject, $crate::certify::Plan::default());
+    };
+    ($subject:ty, $plan:expr) => {
+        static CONFORMANCE: std::sync::LazyLock<$crate::report::Report> =
+            std::sync::LazyLock::new(|| $crate::certify::certify_type::<$subject>(&$plan));
+
+        $crate::conformance!(@rules __tests_of_rules);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __names_of_rules {
+    ($($test:ident $rule:literal),*) => { &[$($rule),*] };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests_of_rules {
+    ($($test:ident $rule:literal),*) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::certify::require(&CONFORMANCE, $rule);
+            }
+        )*
+    };
+}
