@@ -7,7 +7,7 @@ use std::{
 
 use token_refresh_core::{CommitError, Record, StoreError, Stored, Version};
 
-use crate::Store;
+use crate::{AsyncStore, Store};
 
 /// Stores in memory for a great many credentials, one for each key: what [`Sessions`](crate::Sessions) let go of is kept
 /// here, in little more memory than its tokens take. Clones are one table; nothing survives the process.
@@ -77,7 +77,7 @@ impl<K> fmt::Debug for MemoryTable<K> {
     }
 }
 
-/// The store of one key of a [`MemoryTable`].
+/// The store of one key of a [`MemoryTable`], for blocking and for async sessions.
 pub struct MemoryTableStore<K> {
     table: MemoryTable<K>,
     key: K,
@@ -100,6 +100,17 @@ impl<K: Clone + Eq + Hash + Send + Sync> Store for MemoryTableStore<K> {
         let version = stored.version;
         table.stored.insert(self.key.clone(), Box::new(stored));
         Ok(version)
+    }
+}
+
+/// The same at once: nothing here waits.
+impl<K: Clone + Eq + Hash + Send + Sync> AsyncStore for MemoryTableStore<K> {
+    async fn load(&self) -> Result<Stored, StoreError> {
+        Store::load(self)
+    }
+
+    async fn commit(&self, expected: Version, record: &Record) -> Result<Version, CommitError> {
+        Store::commit(self, expected, record)
     }
 }
 
