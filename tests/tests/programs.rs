@@ -1,0 +1,96 @@
+//! The command-line tool against machines in other processes, good and bad ones.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// An example of this package, which `cargo test` builds along with the tests.
+fn example(name: &str) -> String {
+    let here = std::env::current_exe().expect("a test is a program");
+    let built = here.parent().and_then(Path::parent).expect("it lies in a folder of the target folder");
+    let program = built.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "build it first: cargo build -p token-refresh-conformance --examples");
+    program.display().to_string()
+}
+
+/// A folder of its own for each test: the tool writes what fails to the current one.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
+fn tool(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_token-refresh-conformance"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the tool starts");
+    let Output { status, stdout, stderr } = output;
+    let text = |bytes| String::from_utf8(bytes).expect("it writes text");
+    (status.code().expect("it ends by itself"), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_right_machine_conforms_on_the_other_side_of_a_pipe_too() {
+    let folder = folder("right");
+    let (code, out, err) = tool(&folder, &["machine", "--cases", "60", "--", &example("core_machine")]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(err.contains("conforms"), "{err}");
+    assert!(!folder.join("conformance-failures").exists());
+}
+
+#[test]
+fn a_fault_is_shown_by_a_small_script_that_can_be_played_again() {
+    let folder = folder("late-refusals");
+    let faulty = example("faulty_machine");
+    let run = ["machine", "--cases", "100", "--only", "I-07,I-08", "--", &faulty, "late-refusals"];
+    let (code, out, err) = tool(&folder, &run);
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("I-07 is broken: "), "{out}");
+    let file = folder.join("conformance-failures/I-07.script");
+    let text = std::fs::read_to_string(&file).expect("the script was written");
+    let script: token_refresh_conformance::script::Script = text.parse().expect("it is a script");
+    assert!(script.steps.len() <= 3, "{text}");
+    let file = file.display().to_string();
+    let (code, out, _) = tool(&folder, &["machine", "--replay", &file, "--", &faulty, "late-refusals"]);
+    assert!(code == 1 && out.contains("I-07 is broken: "), "{out}");
+    let (code, out, err) = tool(&folder, &["machine", "--replay", &file, "--", &example("core_machine")]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+}
+
+#[test]
+fn i_25_a_program_that_fails_to_answer_is_a_verdict() {
+    for (fault, says) in [
+        ("hangs", "gives no answer within"),
+        ("crashes", "ends without an answer (exit status: 7)"),
+        ("garbage", "answers refused? Reject("),
+        ("endless-line", "writes a line of more than 1048576 bytes"),
+        ("babbles", "\"started\""),
+    ] {
+        let (code, out, err) =
+            tool(&folder(fault), &["machine", "--cases", "20", "--", &example("faulty_machine"), fault]);
+        assert_eq!(code, 1, "{fault}: {out}{err}");
+        assert!(out.contains("I-25 is broken: the program ") && out.contains(says), "{fault}: {out}");
+        let last_words = err.contains("something is wrong with the subject");
+        assert_eq!(last_words, fault == "crashes", "{fault}: {err}");
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_tested_is_told_what_to_do() {
+    let folder = folder("untestable");
+    for (program, says) in [
+        (vec!["no-such-program"], "Is it there, and may it be run?"),
+        (vec![env!("CARGO_BIN_EXE_token-refresh-conformance"), "list"], "see tests/PROTOCOL.md"),
+        (
+            vec![&example("faulty_machine"), "other-version"],
+            "speaks version 9, and this kit speaks version 1",
+        ),
+    ] {
+        let arguments: Vec<&str> = ["machine", "--"].into_iter().chain(program.iter().copied()).collect();
+        let (code, out, err) = tool(&folder, &arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        assert!(err.contains(says), "{err}");
+    }
+}
