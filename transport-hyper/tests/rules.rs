@@ -114,6 +114,15 @@ impl Client for Plain {
     }
 }
 
+/// Takes tasks from outside the runtime too: a test signs in and out on a thread of its own.
+struct Anywhere;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Anywhere {
+    fn execute(&self, task: F) {
+        drop(runtime().spawn(task));
+    }
+}
+
 /// Content that is boxed, token requests through a service, tasks through `hyper::rt`, and a stack that queues.
 struct Stacked {
     session: Session,
@@ -129,11 +138,7 @@ impl Client for Stacked {
         let transport: ServiceTransport<_, http_body_util::Full<Bytes>, _> = transport;
         let session = setup
             .session()
-            .asynchronous(
-                transport,
-                setup.profile(),
-                HyperRuntime::new(TokioExecutor::new(), TokioTimer::new()),
-            )
+            .asynchronous(transport, setup.profile(), HyperRuntime::new(Anywhere, TokioTimer::new()))
             .unwrap();
         session.sign_in(setup.grant());
         let auth =

@@ -3,7 +3,7 @@ use std::{thread, time::Duration};
 use token_refresh_core::Cause;
 
 use super::{
-    Client, Spec,
+    Client, Replay, Spec,
     world::{SOON, World, answer, credentials_seen, problem},
 };
 use crate::server::{Gate, Response, Step};
@@ -86,12 +86,31 @@ pub fn core_04_a_late_refusal_starts_nothing<C: Client>() {
     assert_eq!(world.token_requests(), 1);
 }
 
+/// A refusal counts against the token that was sent, not against the one that is current when it arrives.
+pub fn auth_05_a_refusal_is_about_the_token_that_was_sent<C: Client>() {
+    let world = World::expired();
+    let client = world.client::<C>();
+    let gate = Gate::new();
+    world.api.script([Step::new().on("/late").hold_after(&gate)]);
+    let stream = Spec { replay: Replay::Never, ..Spec::get(world.api.url("/late")) };
+    thread::scope(|scope| {
+        let late = scope.spawn(|| answer(&client, &stream));
+        assert!(gate.wait_arrived(1, SOON));
+        assert_eq!(answer(&client, &Spec::get(world.api.url("/prompt"))).status, 200);
+        gate.open();
+        assert_eq!(late.join().expect("no panic").status, 401);
+    });
+    assert_eq!(answer(&client, &Spec::get(world.api.url("/after"))).status, 200);
+    assert_eq!((world.generations("/late"), world.generations("/after")), (vec![Some(0)], vec![Some(1)]));
+    assert_eq!(world.token_requests(), 1);
+}
+
 /// Tokens that are taken before they are refused say that refreshing helps, however often it happens.
 pub fn core_12_accepted_tokens_keep_the_breaker_closed<C: Client>() {
     let world = World::new();
     let client = world.client::<C>();
     for generation in 1..=4 {
-        world.auth.expire(&world.auth.current(1).expect("a session").access_token);
+        world.expire();
         assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
         assert_eq!(world.generations("/a").last(), Some(&Some(generation)));
     }

@@ -1,12 +1,11 @@
-use std::time::Duration;
-
 use super::{
     Client, Spec,
     world::{World, answer, credentials_seen},
 };
+use crate::server::{Response, Step};
 
 /// The token goes to the allowed origin, and a server that is not on the list sees no credentials.
-pub fn sec_01_the_token_stays_on_allowed_origins<C: Client>() {
+pub fn sec_02_the_token_stays_on_allowed_origins<C: Client>() {
     let world = World::new();
     let elsewhere = world.elsewhere();
     let client = world.client::<C>();
@@ -16,6 +15,17 @@ pub fn sec_01_the_token_stays_on_allowed_origins<C: Client>() {
     assert_eq!(answer(&client, &Spec::get(elsewhere.url("/a"))).status, 401);
     assert_eq!(credentials_seen(&elsewhere), 0);
     assert_eq!(world.token_requests(), 0, "a 401 from elsewhere refuses nothing");
+}
+
+/// Where `https` is allowed, plain text gets nothing, be it at the same name and port.
+pub fn sec_01_plain_text_gets_nothing_where_https_is_allowed<C: Client>() {
+    let mut world = World::new();
+    world.setup.origins = vec![world.api.url("").replace("http:", "https:")];
+    let client = world.client::<C>();
+
+    assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 401);
+    assert_eq!((world.api.log().len(), credentials_seen(&world.api)), (1, 0));
+    assert_eq!(world.token_requests(), 0);
 }
 
 /// Another port, another name of the same host, the allowed origin as userinfo: all are other origins. Upper case is
@@ -59,6 +69,26 @@ pub fn sec_02_without_allowed_origins_nobody_gets_the_token<C: Client>() {
     assert_eq!(world.token_requests(), 0);
 }
 
+/// In one field of each request, and nowhere in its target or its content.
+pub fn auth_01_the_token_travels_in_one_field<C: Client>() {
+    let world = World::expired();
+    let client = world.client::<C>();
+    let form = Spec::post(world.api.url("/a?b=c"), "d=e")
+        .header("content-type", "application/x-www-form-urlencoded");
+
+    for request in [form, Spec::get(world.api.url("/a?b=c"))] {
+        assert_eq!(answer(&client, &request).status, 200);
+    }
+    let log = world.api.log();
+    assert_eq!(log.len(), 3);
+    for seen in log {
+        let fields: Vec<_> = seen.headers.iter().filter(|(_, value)| value.contains("at-")).collect();
+        let [("authorization" | "Authorization", value)] = fields[..] else { panic!("{fields:?}") };
+        assert!(value.starts_with("Bearer at-"), "{value}");
+        assert_eq!((&*seen.target, String::from_utf8_lossy(&seen.body).contains("at-")), ("/a?b=c", false));
+    }
+}
+
 /// The caller's own `Authorization` reaches the server as it is, and its 401 opens nothing.
 pub fn auth_04_own_credentials_are_left_alone<C: Client>() {
     let world = World::new();
@@ -71,6 +101,20 @@ pub fn auth_04_own_credentials_are_left_alone<C: Client>() {
     assert_eq!(world.token_requests(), 0);
 }
 
+/// A refusal of a request that had no token, however clear, is no refusal of the token.
+pub fn chal_08_what_carried_no_token_refuses_none<C: Client>() {
+    let world = World::new();
+    let client = world.client::<C>();
+    let clear = Response::new(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    world.api.script([Step::new().answer(clear)]);
+
+    let without = Spec { without_token: true, ..Spec::get(world.api.url("/a")) };
+    assert_eq!(answer(&client, &without).status, 401);
+    assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
+    assert_eq!(world.generations("/a"), [None, Some(0)]);
+    assert_eq!(world.token_requests(), 0);
+}
+
 /// A caller can send a request without the token to an origin that would get it.
 pub fn auth_04_a_request_can_do_without_the_token<C: Client>() {
     let world = World::new();
@@ -79,14 +123,4 @@ pub fn auth_04_a_request_can_do_without_the_token<C: Client>() {
     assert_eq!(answer(&world.client::<C>(), &request).status, 401);
     assert_eq!(world.generations("/public"), [None]);
     assert_eq!(world.token_requests(), 0);
-}
-
-/// A token that is known to be over is not sent.
-pub fn auth_06_an_expired_token_is_replaced_before_it_is_sent<C: Client>() {
-    let mut world = World::expired();
-    world.setup.lifetime = Some(Duration::ZERO);
-
-    assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, 200);
-    assert_eq!(world.generations("/a"), [Some(1)]);
-    assert_eq!(world.token_requests(), 1);
 }

@@ -4,6 +4,30 @@ use super::{
 };
 use crate::server::{Challenge, Refuse, ResourcePolicy, Response, Step};
 
+/// The challenge may stand among others, in one field or in several, in any case, and after text that looks like one.
+pub fn chal_01_a_refusal_is_found_among_other_challenges<C: Client>() {
+    let refused = [
+        vec![r#"Basic realm="x, error=\"invalid_scope\"", Bearer error=invalid_token"#],
+        vec!["Negotiate", r#"bearer REALM="a", ERROR="invalid_token""#],
+        vec![r#"New token68==, Bearer error="invalid_token", unknown="1", Basic realm="y""#],
+    ];
+    let not_refused = [
+        vec![r#"Basic realm="Bearer error=\"invalid_token\"""#],
+        vec![r#"Bearer error="insufficient_scope", scope="invalid_token""#],
+        vec!["Basic realm=x, error=invalid_token"],
+    ];
+    let cases =
+        refused.into_iter().map(|fields| (fields, true)).chain(not_refused.map(|fields| (fields, false)));
+    for (fields, refuses) in cases {
+        let raw = Challenge::Raw(fields.iter().map(|field| (*field).to_owned()).collect());
+        let mut world = World::refusing(ResourcePolicy { challenge: raw, ..Default::default() });
+        world.setup.strict = true;
+
+        let status = answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status;
+        assert_eq!((status, world.token_requests()), if refuses { (200, 1) } else { (401, 0) }, "{fields:?}");
+    }
+}
+
 /// The plain case: one exchange, one repetition, and the caller notices nothing.
 pub fn chal_02_invalid_token_is_refreshed_and_the_request_repeated<C: Client>() {
     let world = World::expired();
@@ -13,31 +37,38 @@ pub fn chal_02_invalid_token_is_refreshed_and_the_request_repeated<C: Client>() 
     assert_eq!(world.token_requests(), 1);
 }
 
+/// A server that wants a nonce in a proof of possession does not refuse the token.
+pub fn chal_03_a_demand_for_a_nonce_is_handed_back<C: Client>() {
+    handed_back::<C>(401, &Challenge::UseDpopNonce("n1".to_owned()));
+}
+
 /// More scope cannot be had by a refresh, whatever the status.
 pub fn chal_04_insufficient_scope_is_handed_back<C: Client>() {
     for status in [401, 403] {
-        handed_back::<C>(status, Challenge::InsufficientScope);
+        handed_back::<C>(status, &Challenge::InsufficientScope);
     }
 }
 
 /// Nor can a better authentication.
 pub fn chal_05_insufficient_user_authentication_is_handed_back<C: Client>() {
-    handed_back::<C>(401, Challenge::InsufficientUserAuthentication);
+    handed_back::<C>(401, &Challenge::InsufficientUserAuthentication);
 }
 
 /// By themselves these two statuses say nothing about the token.
 pub fn chal_06_a_403_or_407_is_handed_back<C: Client>() {
     for status in [403, 407] {
         for challenge in [Challenge::None, Challenge::Bare] {
-            handed_back::<C>(status, challenge);
+            handed_back::<C>(status, &challenge);
         }
     }
 }
 
 /// The server refuses every token: the caller gets the answer whole, and nothing is exchanged or repeated.
-fn handed_back<C: Client>(status: u16, challenge: Challenge) {
+fn handed_back<C: Client>(status: u16, challenge: &Challenge) {
     let world = World::new();
-    world.api.change(|policy| *policy = ResourcePolicy { refuse: Refuse::All, status, challenge });
+    world.api.change(|policy| {
+        *policy = ResourcePolicy { refuse: Refuse::All, status, challenge: challenge.clone() }
+    });
 
     let answer = answer(&world.client::<C>(), &Spec::get(world.api.url("/a")));
     assert_eq!((answer.status, &*answer.body), (status, &br#"{"message":"unauthorized"}"#[..]));
@@ -84,6 +115,26 @@ pub fn chal_09_the_error_code_outranks_the_status<C: Client>() {
 
         assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, 200);
         assert_eq!(world.generations("/a"), [Some(0), Some(1)]);
+    }
+}
+
+/// Statuses of servers with conventions of their own, under any of them.
+pub fn chal_10_any_status_can_be_a_refusal_by_the_callers_rule<C: Client>() {
+    for status in [200, 400, 419, 440, 498] {
+        let mut world = World::new();
+        world.setup.refused_if = Some(RefusedIf {
+            statuses: vec![status],
+            predicate: |_, content| content == b"{\"error\":\"expired\"}",
+        });
+        world.api.script([Step::new().answer(Response::new(status).body("{\"error\":\"expired\"}"))]);
+
+        assert_eq!(
+            answer(&world.client::<C>(), &Spec::post(world.api.url("/a"), "x")).status,
+            200,
+            "{status}"
+        );
+        assert_eq!(world.generations("/a"), [Some(0), Some(1)], "{status}");
+        assert_eq!(world.token_requests(), 1);
     }
 }
 

@@ -6,6 +6,18 @@ use super::{
 };
 use crate::server::{Challenge, Cut, Refuse, ResourcePolicy, Response, Step, digest};
 
+/// A request goes out at most twice, the second time with a newer token, whatever the server answers.
+pub fn rply_01_i_17_a_request_is_repeated_once_and_with_a_newer_token<C: Client>() {
+    for (refuse, status) in [(Refuse::Next(1), 200), (Refuse::Next(2), 401), (Refuse::All, 401)] {
+        let world = World::new();
+        world.api.change(|policy| policy.refuse = refuse);
+
+        assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, status);
+        assert_eq!(world.generations("/a"), [Some(0), Some(1)]);
+        assert_eq!(world.token_requests(), 1);
+    }
+}
+
 /// Method, target, fields and content are those of the first attempt, byte for byte; only the credential is new.
 pub fn rply_02_the_repetition_is_the_same_request<C: Client>() {
     let world = World::expired();

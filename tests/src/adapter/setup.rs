@@ -38,7 +38,7 @@ pub struct Setup {
     pub refresh_token: Option<String>,
     /// How long the access token lives, counted from the sign-in; `None` if that is not known.
     pub lifetime: Option<Duration>,
-    /// The origins that the token may go to, all of them `http` on a loopback address.
+    /// The origins that the token may go to: `https`, or `http` on a loopback address.
     pub origins: Vec<String>,
     /// Whether only an answer that says so refuses the token (CHAL-07).
     pub strict: bool,
@@ -119,8 +119,10 @@ impl Setup {
 
     /// Which requests get the token, and which answers refuse it.
     pub fn rules(&self) -> Rules {
-        let allow =
-            |allowed: AllowedOrigins, origin: &String| allowed.loopback_http(origin).expect("an origin");
+        let allow = |allowed: AllowedOrigins, origin: &String| {
+            let https = origin.starts_with("https:");
+            if https { allowed.https(origin) } else { allowed.loopback_http(origin) }.expect("an origin")
+        };
         let mut rules = Rules::new(self.origins.iter().fold(AllowedOrigins::none(), allow));
         if self.strict {
             rules = rules.strict();

@@ -1,12 +1,16 @@
 use std::time::Duration;
 
-use token_refresh_core::{Config, wire::ClientAuth};
+use serde_json::json;
+use token_refresh_core::{AmbiguousPolicy, Config, wire::ClientAuth};
 
 use super::{Answer, Client, Format, Problem, Setup, Spec, TestClock};
-use crate::server::{AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer};
+use crate::server::{AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer, Response, Step};
 
 /// How long a test waits for something that will surely happen.
 pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// Longer than any delay after a failure.
+pub(super) const AN_HOUR: Duration = Duration::from_secs(3601);
 
 /// An authorization server, an API, and a session that the client of the test is signed in to.
 pub(super) struct World {
@@ -45,7 +49,7 @@ impl World {
     /// A world in which the access token is not good any more, and the client does not know.
     pub(super) fn expired() -> Self {
         let world = Self::new();
-        world.auth.expire(&world.issued.access_token);
+        world.expire();
         world
     }
 
@@ -58,6 +62,18 @@ impl World {
 
     pub(super) fn client<C: Client>(&self) -> C {
         C::new(&self.setup)
+    }
+
+    /// A client that never presents a refresh token again whose fate it does not know.
+    pub(super) fn once_only<C: Client>(&self) -> C {
+        let mut setup = self.setup.clone();
+        setup.config.ambiguous = AmbiguousPolicy::Never { last_resort: false };
+        C::new(&setup)
+    }
+
+    /// Ends the newest access token, and the client does not know.
+    pub(super) fn expire(&self) {
+        self.auth.expire(&self.auth.current(1).expect("a session").access_token);
     }
 
     /// Another server that takes the same tokens, and that the client is not told about.
@@ -73,6 +89,18 @@ impl World {
     pub(super) fn generations(&self, target: &str) -> Vec<Option<u32>> {
         self.api.generations(target)
     }
+
+    /// Whose access token the requests for this target carried, by the number of the family.
+    pub(super) fn families(&self, target: &str) -> Vec<Option<u32>> {
+        let log = self.api.log();
+        let attempts = log.iter().filter(|seen| seen.target == target);
+        attempts.map(|seen| seen.carried.map(|tag| tag.family)).collect()
+    }
+}
+
+/// The next token request is answered like this, and its refresh token is not spent.
+pub(super) fn says(status: u16, code: &str) -> Step {
+    Step::new().answer(Response::json(status, &json!({ "error": code })))
 }
 
 /// How many requests this server saw with credentials of any kind.
