@@ -256,10 +256,10 @@ enum Clarity {
 
 impl ResourceRequest {
     /// Puts the token on the request that is about to be sent (AUTH-01): at first, and for the repetition.
-    pub fn carry(&mut self, token: &Token, headers: &mut HeaderMap) {
+    pub fn carry(&mut self, token: Token, headers: &mut HeaderMap) {
         self.attempts += 1;
         self.token = Some(token.id());
-        headers.insert(header::AUTHORIZATION, token.header().clone());
+        headers.insert(header::AUTHORIZATION, token.into());
     }
 
     fn replays(&self, clarity: Clarity) -> bool {
@@ -293,7 +293,7 @@ mod tests {
         let request = Request::builder().method(method).uri("https://api.example.com/a").extension(replay);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let mut request = rules().admit(&parts).unwrap();
-        let token = Token::new(Arc::new(Snapshot {
+        let token = Token::new(&Snapshot {
             id: TOKEN,
             access_token: Secret::from("at"),
             token_type: TokenType::Bearer,
@@ -301,8 +301,8 @@ mod tests {
             end: None,
             soft_end: None,
             hard_end: None,
-        }));
-        (0..attempts).for_each(|_| request.carry(&token, &mut parts.headers));
+        });
+        (0..attempts).for_each(|_| request.carry(token.clone(), &mut parts.headers));
         assert_eq!(parts.headers.get_all(header::AUTHORIZATION).iter().count(), 1);
         request
     }

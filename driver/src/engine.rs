@@ -180,7 +180,7 @@ impl Engine {
         let mut rest = Rest::default();
         while let Some(action) = inner.machine.poll_action() {
             match action {
-                Action::Publish(snapshot) => self.published.set(snapshot.map(Token::new)),
+                Action::Publish(snapshot) => self.published.set(snapshot.as_deref()),
                 Action::Resolve { waiter, outcome } => {
                     let slot = inner.waiting.remove(&waiter);
                     rest.wake.extend(slot.and_then(|slot| slot.fill(self.answer(outcome))));
@@ -203,7 +203,7 @@ impl Engine {
     fn answer(&self, outcome: Outcome) -> Answer {
         let snapshot = outcome?;
         let published = self.published.get().filter(|token| token.id() == snapshot.id);
-        Ok(published.unwrap_or_else(|| Token::new(snapshot)))
+        Ok(published.unwrap_or_else(|| Token::new(&snapshot)))
     }
 
     /// The machine does not panic and no foreign code runs under the lock, so a poisoned lock means nothing.

@@ -50,6 +50,7 @@ mod session;
 mod sessions;
 mod step_up;
 pub mod store;
+mod sync;
 mod timer;
 mod token;
 #[cfg(feature = "tokio")]

@@ -47,7 +47,8 @@ impl Session {
     /// A usable token: at once while the current one is good, or else after the refresh under way, of which there is
     /// never more than one (CORE-01). Waits at most the [time limit](SessionBuilder::time_limit) of the session.
     ///
-    /// A fresh token costs one look at the clock and the copy of a pointer.
+    /// A fresh token costs a look at the clock and a count of references: no lock, no allocation, and nothing that other
+    /// threads would have to wait for.
     ///
     /// # Errors
     /// [`Error::Failed`] if there is no token to be had now; [`Error::TimedOut`].
@@ -95,6 +96,11 @@ impl Session {
     /// nothing and waits for nothing.
     pub fn current(&self) -> Option<Token> {
         self.engine.published.get()
+    }
+
+    /// The scope of the [`current`](Self::current) token, if the server said so (XRSP-06).
+    pub fn scope(&self) -> Option<String> {
+        self.engine.published.scope()
     }
 
     fn answer(&self, demand: Demand, limit: Duration) -> Result<Token, Error> {

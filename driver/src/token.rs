@@ -1,71 +1,80 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{fmt, time::SystemTime};
 
 use http::HeaderValue;
-use token_refresh_core::{Secret, Snapshot, TokenId};
+use token_refresh_core::{Secret, Snapshot, Timestamp, TokenId};
 
 use crate::{clock::system_time, secret_bytes::header_value};
 
-/// One access token, ready to be attached to requests. Cheap to clone.
+/// One access token, ready to be attached to requests: a name for it and the value of the `Authorization` field.
 ///
-/// It is read when a request is about to be sent, and the request remembers its [`id`](Self::id) (AUTH-05).
+/// It is read when a request is about to be sent, and the request remembers its [`id`](Self::id) (AUTH-05). Cheap to
+/// clone, and cheapest to be turned into the value of the field:
+///
+/// ```
+/// use http::{HeaderValue, Request, header::AUTHORIZATION};
+/// use token_refresh_driver::{Error, Session, Timestamp, TokenId};
+///
+/// fn attach<B>(session: &Session, request: &mut Request<B>) -> Result<TokenId, Error> {
+///     let token = session.token()?;
+///     let id = token.id();
+///     request.headers_mut().insert(AUTHORIZATION, token.into());
+///     Ok(id)
+/// }
+/// ```
 #[derive(Clone)]
-pub struct Token(Arc<Inner>);
-
-struct Inner {
-    snapshot: Arc<Snapshot>,
+pub struct Token {
+    id: TokenId,
+    end: Option<Timestamp>,
+    scheme: &'static str,
     header: HeaderValue,
-    accepted: AtomicBool,
 }
 
 impl Token {
-    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        let header = header(&snapshot);
-        Self(Arc::new(Inner { snapshot, header, accepted: AtomicBool::new(false) }))
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let scheme = snapshot.token_type.scheme();
+        let token = snapshot.access_token.expose();
+        // As large as it gets, because growing would leave copies behind.
+        let mut text = String::with_capacity(scheme.len() + 1 + token.len());
+        text.extend([scheme, " ", token]);
+        Self { id: snapshot.id, end: snapshot.end, scheme, header: header(text, scheme) }
     }
 
-    pub(crate) fn snapshot(&self) -> &Snapshot {
-        &self.0.snapshot
-    }
-
-    /// `true` the first time only.
-    pub(crate) fn first_acceptance(&self) -> bool {
-        // A plain read first: all calls but one share the cache line.
-        !self.0.accepted.load(Ordering::Relaxed) && !self.0.accepted.swap(true, Ordering::Relaxed)
+    /// The same token in memory of its own, which nobody else counts references to.
+    pub(crate) fn copied(&self) -> Self {
+        // It was made of visible ASCII.
+        let text = self.header.to_str().unwrap_or_default();
+        Self { header: header(text.into(), self.scheme), ..*self }
     }
 
     /// Names the token without showing it: what [`Session::reject`](crate::Session::reject) and
     /// [`Session::accept`](crate::Session::accept) want to know.
     pub fn id(&self) -> TokenId {
-        self.0.snapshot.id
+        self.id
     }
 
-    /// The value of the `Authorization` field (RFC 6750 §2.1), built once for each token and marked sensitive. A clone
-    /// shares its memory, which is cleared when the last one is gone.
+    /// The value of the `Authorization` field (RFC 6750 §2.1), ready-made and marked sensitive. A clone shares its
+    /// memory, which is cleared when the last one is gone.
     pub fn header(&self) -> &HeaderValue {
-        &self.0.header
+        &self.header
     }
 
     /// When its life ends, by what the server said; `None` if it did not say. Only a hint: a server may refuse it before
     /// (TIME-05), and the session replaces it before (CORE-16).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        system_time(self.0.snapshot.end?)
+        system_time(self.end?)
     }
 
-    /// The scope of the grant, if the server said so (XRSP-06).
-    pub fn scope(&self) -> Option<&str> {
-        self.0.snapshot.scope.as_deref()
+    /// A copy of the access token itself, for where it travels in another way than in the `Authorization` field.
+    pub fn secret(&self) -> Secret {
+        let text = self.header.to_str().unwrap_or_default();
+        Secret::from(text.get(self.scheme.len() + 1..).unwrap_or_default())
     }
+}
 
-    /// The access token itself.
-    pub fn secret(&self) -> &Secret {
-        &self.0.snapshot.access_token
+/// The value of the `Authorization` field.
+impl From<Token> for HeaderValue {
+    fn from(token: Token) -> Self {
+        token.header
     }
 }
 
@@ -75,12 +84,7 @@ impl fmt::Debug for Token {
     }
 }
 
-fn header(snapshot: &Snapshot) -> HeaderValue {
-    let scheme = snapshot.token_type.scheme();
-    let token = snapshot.access_token.expose();
-    // As large as it gets, because growing would leave copies behind.
-    let mut text = String::with_capacity(scheme.len() + 1 + token.len());
-    text.extend([scheme, " ", token]);
+fn header(text: String, scheme: &'static str) -> HeaderValue {
     // A grant holds visible ASCII only, so there is a value; if not, any server refuses the bare scheme.
     header_value(Secret::new(text)).unwrap_or_else(|| HeaderValue::from_static(scheme))
 }

@@ -266,16 +266,3 @@ fn auth_02_the_header_is_ready_made_and_nothing_shows_the_token() {
     let shown = format!("{token:?} {:?} {:?}", world.session, token.header());
     assert!(!shown.contains("at1") && !shown.contains("rt1"), "{shown}");
 }
-
-#[test]
-fn the_header_is_built_once_for_everybody() {
-    let world = World::signed_in();
-    let refused = world.id();
-    let callers = world.waiting(3, move |session| session.reject(refused));
-    world.server.call().grant("at2", "rt2");
-    for answer in callers.answers() {
-        let (one, other) = (answer.unwrap(), world.session.token().unwrap());
-        assert_eq!(one.header().as_bytes().as_ptr(), other.header().as_bytes().as_ptr());
-        assert_eq!(one.header().clone().as_bytes().as_ptr(), other.header().as_bytes().as_ptr());
-    }
-}

@@ -9,12 +9,12 @@ use support::{LIFETIME, MemoryStore, PATIENCE, World, grant};
 use token_refresh_driver::{AmbiguousPolicy, Config, ConfigWarning, Session};
 
 #[test]
-fn a_token_says_when_it_ends_and_what_it_is_for() {
+fn a_token_says_when_it_ends_and_a_session_what_it_is_for() {
     let world = World::new(|builder| builder);
     world.session.sign_in(grant("at1", "rt1").with_scope("read write"));
     let token = world.session.token().unwrap();
     let end = UNIX_EPOCH + Duration::from_secs(1_800_000_000) + LIFETIME;
-    assert_eq!((token.expires_at(), token.scope()), (Some(end), Some("read write")));
+    assert_eq!((token.expires_at(), world.session.scope().as_deref()), (Some(end), Some("read write")));
 
     // Counted from when the request was sent (TIME-01). The scope is as before, since the answer does not name another.
     world.clock.advance(LIFETIME);
@@ -22,7 +22,10 @@ fn a_token_says_when_it_ends_and_what_it_is_for() {
     world.server.call().grant("at2", "rt2");
     assert_eq!(caller.tokens(), ["at2"]);
     let token = world.session.token().unwrap();
-    assert_eq!((token.expires_at(), token.scope()), (Some(end + LIFETIME), Some("read write")));
+    assert_eq!(
+        (token.expires_at(), world.session.scope().as_deref()),
+        (Some(end + LIFETIME), Some("read write"))
+    );
 }
 
 #[test]

@@ -75,19 +75,19 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
     }
 
     /// The request with this token on it.
-    pub(crate) fn first(&mut self, body: B, token: &Token) -> Request<B> {
+    pub(crate) fn first(&mut self, body: B, token: Token) -> Request<B> {
         let (body, copy) = self.clone_body.copy(body);
         self.copy = Some(copy);
         self.with(body, token)
     }
 
     /// The request once more; `None` if its content cannot be produced again.
-    pub(crate) fn again(&mut self, token: &Token) -> Option<Request<B>> {
+    pub(crate) fn again(&mut self, token: Token) -> Option<Request<B>> {
         let body = self.clone_body.restore(self.copy.take()?)?;
         Some(self.with(body, token))
     }
 
-    fn with(&mut self, body: B, token: &Token) -> Request<B> {
+    fn with(&mut self, body: B, token: Token) -> Request<B> {
         let mut parts = self.parts.clone();
         self.request.carry(token, &mut parts.headers);
         parts.extensions.insert(self.trail.clone());

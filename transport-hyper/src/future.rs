@@ -93,7 +93,7 @@ where
                     };
                     let token = token.map_err(Error::NoToken)?;
                     let attempts = this.attempts.as_mut().zip(body.take());
-                    let request = attempts.map(|(attempts, body)| attempts.first(body, &token));
+                    let request = attempts.map(|(attempts, body)| attempts.first(body, token));
                     Continue(State::AwaitingService { request, reserved: *reserved })
                 }
                 StateProjection::AwaitingService { request, reserved } => {
@@ -128,7 +128,7 @@ where
                     let Some(mut refusal) = refusal.take() else { return Poll::Pending };
                     let request = match newer {
                         Ok(newer) if *replay => {
-                            this.attempts.as_mut().and_then(|attempts| attempts.again(&newer))
+                            this.attempts.as_mut().and_then(|attempts| attempts.again(newer))
                         }
                         Ok(_) => None,
                         Err(reason) => {

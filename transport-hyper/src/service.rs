@@ -117,7 +117,7 @@ impl<C, K: Classify + Clone> AuthLayer<C, K> {
             }
         };
         let token = attempts.session().token_async().await.map_err(Error::NoToken)?;
-        let mut request = attempts.first(body, &token);
+        let mut request = attempts.first(body, token);
         loop {
             let (mut parts, body) = send(request).await.map_err(Error::Service)?.into_parts();
             let (beginning, body) = if attempts.peeks_at(&parts) {
@@ -131,7 +131,7 @@ impl<C, K: Classify + Clone> AuthLayer<C, K> {
             let mut response = Response::from_parts(parts, body);
             let Ruling::Refused { token, replay } = ruling else { return Ok(response) };
             let again = match attempts.session().reject_async(token).await {
-                Ok(newer) if replay => attempts.again(&newer),
+                Ok(newer) if replay => attempts.again(newer),
                 Ok(_) => None,
                 Err(reason) => {
                     response.extensions_mut().insert(NoNewerToken(reason));

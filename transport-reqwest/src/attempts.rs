@@ -22,7 +22,7 @@ pub(crate) async fn run<S: Sender>(
     let mut token = template.wait(session.token_async()).await.map_err(Error::NoToken)?;
     loop {
         let mut headers = parts.headers.clone();
-        request.carry(&token, &mut headers);
+        request.carry(token, &mut headers);
         let arrival = follow(&mut template, headers, auth.max_redirects, &mut sender).await?;
 
         let status = arrival.response.status().as_u16();

@@ -33,7 +33,7 @@ pub(crate) fn run(
     let mut token = session.token().map_err(Error::NoToken)?;
     loop {
         let mut attempt = parts.clone();
-        request.carry(&token, &mut attempt.headers);
+        request.carry(token, &mut attempt.headers);
         let mut response = sender.send(attempt).map_err(Error::from)?;
         match judge(rules, &request, &mut response) {
             Ruling::Accepted(token) => {
