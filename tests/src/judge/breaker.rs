@@ -10,6 +10,8 @@ pub(super) struct Breaker {
     /// The tokens fetched since the last acceptance, and whether they were refused.
     row: Vec<(TokenId, bool)>,
     open_since: Option<u64>,
+    /// How often tokens had been withdrawn by then that nobody refused.
+    endings: u64,
 }
 
 impl Breaker {
@@ -45,12 +47,18 @@ impl Breaker {
             let in_a_row = self.row.iter().rev().take_while(|(_, refused)| *refused).count();
             if in_a_row >= case.history.settings.breaker {
                 self.open_since = Some(case.view.now);
+                self.endings = case.view.endings;
             }
         }
     }
 
     /// An exchange starts, decided at this instant.
     pub(super) fn start(&self, case: &Case, decided_at: u64, court: &mut Court) {
+        // Another identity, or a token that was over before it could be published, may have come in between: the row is
+        // broken, though nothing was published that says so.
+        if self.endings != case.view.endings {
+            return;
+        }
         let Some(since) = self.open_since.filter(|since| !decided_before(case, decided_at, *since)) else {
             return;
         };

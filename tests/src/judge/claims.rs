@@ -111,6 +111,11 @@ impl Process {
             None => *self = Self { starts: self.starts + 1, ..Self::default() },
             Some(Input::Reset) => {
                 self.reset = true;
+                // A claim that follows is the first of a new row, and stays it as long as it is not used.
+                let marked =
+                    base.as_ref().and_then(|(_, record)| record.as_ref()).filter(|record| record.refused);
+                let marked = marked.map(|record| (record.session, record.serial));
+                self.sent.retain(|line, _| !self.dead.contains(line) && Some(*line) != marked);
                 self.forgiven.append(&mut self.dead);
             }
             Some(Input::SignIn(_)) => self.unsaved = None,
