@@ -24,9 +24,9 @@ pub fn challenge(data: &[u8]) {
     if !within {
         return;
     }
-    let schemes: Vec<&str> = theirs.iter().map(|challenge| challenge.scheme).collect();
-    assert_eq!(ours.iter().map(|challenge| challenge.scheme()).collect::<Vec<_>>(), schemes, "{text:?}");
+    assert_eq!(ours.len(), theirs.len(), "{text:?}");
     for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours.scheme(), theirs.scheme, "{text:?}");
         for (name, _) in &theirs.params {
             assert_eq!(ours.parameter(name), parameter(theirs, name).as_deref(), "{name} in {text:?}");
         }

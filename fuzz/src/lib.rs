@@ -12,11 +12,19 @@ pub use record_file::record_file;
 pub use script::{script, script_text};
 pub use token_response::token_response;
 
-/// Every target by its name, which is also that of its corpus.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
-    ("script", script),
-    ("script_text", script_text),
-    ("token_response", token_response),
-    ("challenge", challenge),
-    ("record_file", record_file),
+/// A target.
+pub struct Target {
+    /// Also that of its corpus.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "script", run: script },
+    Target { name: "script_text", run: script_text },
+    Target { name: "token_response", run: token_response },
+    Target { name: "challenge", run: challenge },
+    Target { name: "record_file", run: record_file },
 ];
