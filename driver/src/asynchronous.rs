@@ -78,7 +78,7 @@ impl Ports {
         let (mut next, mut changed) = (Some(baton), Changed::never());
         while let Some(mut baton) = next {
             let event = match baton.take_up() {
-                Some(effect) => self.perform(effect, &mut changed).await,
+                Some((effect, span)) => span.around(self.perform(effect, &mut changed)).await,
                 None => None,
             };
             next = baton.pass(event);

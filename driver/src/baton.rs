@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use token_refresh_core::{Effect, Event, ExchangeError};
 
-use crate::engine::Engine;
+use crate::{engine::Engine, telemetry::Span};
 
 /// An effect to be run, and the duty to answer it. Whoever holds it is the driver of the run.
 ///
@@ -26,10 +26,10 @@ impl Baton {
         Self { engine, effect: Some(effect), taken_up: false, drops: 0 }
     }
 
-    /// What is to be done. From here on it may have been done.
-    pub(crate) fn take_up(&mut self) -> Option<&Effect> {
+    /// What is to be done, and the span to do it in. From here on it may have been done.
+    pub(crate) fn take_up(&mut self) -> Option<(&Effect, Span)> {
         self.taken_up = true;
-        self.effect.as_ref()
+        self.effect.as_ref().map(|effect| (effect, self.engine.telemetry.span(effect)))
     }
 
     /// Answers the effect; `None` for one that is not answered. The run goes on with the baton that comes back.
@@ -86,6 +86,7 @@ mod tests {
     use crate::{
         ManualClock, Session,
         engine::{Runner, Work},
+        telemetry::Telemetry,
         timer::Sleeping,
     };
 
@@ -124,7 +125,7 @@ mod tests {
             let Work::Effect(baton) = work else { return };
             let mut next = Some(*baton);
             while let Some(mut baton) = next {
-                let Some(event) = baton.take_up().and_then(|effect| self.run(effect)) else {
+                let Some(event) = baton.take_up().and_then(|(effect, _)| self.run(effect)) else {
                     *self.falls.lock().unwrap() += 1;
                     return;
                 };
@@ -143,7 +144,12 @@ mod tests {
         config.persistence = Persistence::Shared;
         let machine = Machine::new(config, 1, Timestamp::ZERO).unwrap();
         let (clock, runner) = (ManualClock::default(), Arc::new(Falling::default()));
-        let engine = Engine::new(machine, Arc::new(clock.clone()), Box::new(Arc::clone(&runner)));
+        let engine = Engine::new(
+            machine,
+            Arc::new(clock.clone()),
+            Telemetry::default(),
+            Box::new(Arc::clone(&runner)),
+        );
         let session = Session::new(engine, Duration::from_secs(30));
         session.sign_in(Grant::new("at1").unwrap().with_refresh_token("rt1").unwrap());
         let refused = session.current().unwrap().id();

@@ -75,7 +75,9 @@ impl Ports {
     fn run(&self, baton: Baton) {
         let (mut next, mut changed) = (Some(baton), Changed::never());
         while let Some(mut baton) = next {
-            let event = baton.take_up().and_then(|effect| self.perform(effect, &mut changed));
+            let event = baton
+                .take_up()
+                .and_then(|(effect, span)| span.in_scope(|| self.perform(effect, &mut changed)));
             next = baton.pass(event);
         }
     }

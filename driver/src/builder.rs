@@ -8,6 +8,7 @@ use crate::{
     blocking::Threads,
     engine::{Engine, Runner},
     on_thread::OnThread,
+    telemetry::Telemetry,
 };
 
 /// Puts a [`Session`] together.
@@ -16,6 +17,7 @@ pub struct SessionBuilder {
     clock: Arc<dyn Clock>,
     store: Option<Shared>,
     time_limit: Duration,
+    telemetry: Telemetry,
 }
 
 /// The store, of either kind.
@@ -49,6 +51,7 @@ impl SessionBuilder {
             clock: Arc::new(SystemClock::new()),
             store: None,
             time_limit: Duration::from_secs(30),
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -79,6 +82,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn async_store(mut self, store: impl AsyncStore + 'static) -> Self {
         self.store = Some(Shared::Async(Box::new(store)));
+        self
+    }
+
+    /// Names the session in logs and metrics, and in its `Debug`, for a program that has several. Default: no name.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.telemetry.session = Some(name.into());
         self
     }
 
@@ -133,7 +143,9 @@ impl SessionBuilder {
     fn finish(self, runner: impl Runner + 'static) -> Result<Session, BuildError> {
         let seed = getrandom::u64().map_err(|_| BuildError::NoRandomness)?;
         let machine = Machine::new(self.config, seed, self.clock.now())?;
-        Ok(Session::new(Engine::new(machine, self.clock, Box::new(runner)), self.time_limit))
+        self.telemetry.built(machine.config());
+        let engine = Engine::new(machine, self.clock, self.telemetry, Box::new(runner));
+        Ok(Session::new(engine, self.time_limit))
     }
 
     /// What the machine has to know about its ports.

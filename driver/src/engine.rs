@@ -5,7 +5,7 @@ use std::{
 };
 
 use token_refresh_core::{
-    Acquire, Action, Effect, Machine, Outcome, Persistence, State, Timestamp, WaiterId,
+    Acquire, Action, Effect, Machine, Notice, Outcome, Persistence, State, Timestamp, WaiterId,
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     baton::Baton,
     notices::{Delivery, Observers},
     published::Published,
+    telemetry::Telemetry,
     timer::Sleeping,
     vigil::Vigil,
     wait::{Answer, Demand, Slot},
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) published: Published,
     pub(crate) observers: Arc<Observers>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) telemetry: Telemetry,
     runner: Box<dyn Runner>,
 }
 
@@ -65,13 +67,19 @@ pub(crate) enum Work {
 #[derive(Default)]
 #[must_use]
 pub(crate) struct Rest {
+    told: Vec<Notice>,
     wake: Vec<Waker>,
     effects: Vec<Effect>,
     vigil: bool,
 }
 
 impl Engine {
-    pub(crate) fn new(machine: Machine, clock: Arc<dyn Clock>, runner: Box<dyn Runner>) -> Arc<Self> {
+    pub(crate) fn new(
+        machine: Machine,
+        clock: Arc<dyn Clock>,
+        telemetry: Telemetry,
+        runner: Box<dyn Runner>,
+    ) -> Arc<Self> {
         let inner =
             Inner { machine, waiting: BTreeMap::new(), settling: Vec::new(), running: 0, watched: false };
         Arc::new(Self {
@@ -79,6 +87,7 @@ impl Engine {
             published: Published::default(),
             observers: Arc::default(),
             clock,
+            telemetry,
             runner,
         })
     }
@@ -92,7 +101,7 @@ impl Engine {
 
     /// A demand, and its answer to come.
     pub(crate) fn demand(self: &Arc<Self>, ask: impl FnOnce(&mut Machine, Timestamp) -> Acquire) -> Demand {
-        self.call(|inner, now| match ask(&mut inner.machine, now) {
+        let demand = self.call(|inner, now| match ask(&mut inner.machine, now) {
             Acquire::Ready(snapshot) => Demand::answered(self.answer(Ok(snapshot))),
             Acquire::Failed(failure) => Demand::answered(Err(failure)),
             Acquire::Wait(waiter) => {
@@ -101,7 +110,11 @@ impl Engine {
                 inner.waiting.insert(waiter, Arc::clone(&slot));
                 Demand::waiting(Arc::clone(self), waiter, slot)
             }
-        })
+        });
+        if demand.joined() {
+            self.telemetry.joined();
+        }
+        demand
     }
 
     /// The caller waits no longer.
@@ -164,6 +177,8 @@ impl Engine {
 
     /// What a step left to do, with no lock held. Effects first: observers and woken callers must not hold them up.
     pub(crate) fn carry_out(self: &Arc<Self>, rest: Rest) {
+        // Before the effects only so that the beginning of one is told before its end.
+        rest.told.iter().for_each(|notice| self.telemetry.report(notice));
         for effect in rest.effects {
             self.start(Baton::new(Arc::clone(self), effect));
         }
@@ -185,7 +200,12 @@ impl Engine {
                     let slot = inner.waiting.remove(&waiter);
                     rest.wake.extend(slot.and_then(|slot| slot.fill(self.answer(outcome))));
                 }
-                Action::Notify(notice) => self.observers.push(notice),
+                Action::Notify(notice) => {
+                    self.observers.push(notice);
+                    if Telemetry::ON {
+                        rest.told.push(notice);
+                    }
+                }
                 Action::Run(effect) => {
                     inner.running += 1;
                     rest.effects.push(effect);

@@ -20,6 +20,11 @@
 //! out, are dropped or panic change nothing for the others, and the new token is kept even if no caller is left
 //! (CORE-14). An idle session has neither.
 //!
+//! # What happens
+//!
+//! [`Session::subscribe`], and with features `tracing` and `metrics` also there, under the names in
+//! [this table](https://github.com/token-refresh/token-refresh/blob/main/driver/docs/observability.md).
+//!
 //! # What is not promised
 //!
 //! A session does not survive `fork`: the child must build its own.
@@ -51,6 +56,7 @@ mod sessions;
 mod step_up;
 pub mod store;
 mod sync;
+mod telemetry;
 mod timer;
 mod token;
 #[cfg(feature = "tokio")]

@@ -175,6 +175,11 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let token = self.current().map(|token| token.id());
-        f.debug_struct("Session").field("token", &token).field("state", &self.state()).finish_non_exhaustive()
+        let name = &self.engine.telemetry.session;
+        f.debug_struct("Session")
+            .field("name", name)
+            .field("token", &token)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }

@@ -30,6 +30,13 @@ impl Demand {
     }
 }
 
+impl Demand {
+    /// Whether the caller had to join the queue.
+    pub(crate) fn joined(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
 impl Future for Demand {
     type Output = Answer;
 

@@ -19,7 +19,7 @@ use support::{Content, runtime};
 use token_refresh_conformance::adapter::{self, Answer, Client, Problem, Setup, Spec};
 use token_refresh_hyper::{
     AuthLayer, Capture, Error, HyperRuntime, HyperTransport, NoNewerToken, Replay, ServiceTransport, Session,
-    TokioRuntime, WithoutToken, origin_form,
+    TokioRuntime, WithoutToken, driver, origin_form,
 };
 use tokio::net::TcpStream;
 use tower::{ServiceBuilder, ServiceExt as _, util::BoxCloneSyncService};
@@ -51,8 +51,11 @@ fn request<B>(spec: &Spec, body: impl FnOnce(Content) -> B) -> Result<Request<B>
     Ok(request)
 }
 
-fn problem(cause: Option<token_refresh_hyper::Cause>, error: &(dyn StdError + 'static)) -> Problem {
-    Problem { refusal: None, cause, text: Problem::text_of(error) }
+/// `reason` is why there is no token, if that is the problem.
+fn problem(reason: Option<driver::Error>, error: &(dyn StdError + 'static)) -> Problem {
+    let cause = reason.map(|reason| reason.cause());
+    let retry_at = reason.and_then(|reason| reason.retry_at());
+    Problem { refusal: None, cause, retry_at, text: Problem::text_of(error) }
 }
 
 async fn answer<R, E>(response: Result<Response<R>, Error<E>>) -> Result<Answer, Problem>
@@ -60,14 +63,15 @@ where
     R: Body<Error: StdError + 'static>,
     E: StdError + 'static,
 {
-    let (parts, body) = response.map_err(|error| problem(error.cause(), &error))?.into_parts();
+    let (parts, body) = response.map_err(|error| problem(error.reason(), &error))?.into_parts();
     let body = body.collect().await.map_err(|error| problem(None, &error))?.to_bytes().to_vec();
     let headers = parts.headers.iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
-    let answer = Answer { status: parts.status.as_u16(), headers, body };
+    let step_up = parts.extensions.get().cloned();
+    let answer = Answer { status: parts.status.as_u16(), headers, body, step_up };
     match parts.extensions.get() {
         Some(NoNewerToken(reason)) => {
-            Err(Problem { refusal: Some(answer), ..problem(Some(reason.cause()), reason) })
+            Err(Problem { refusal: Some(answer), ..problem(Some(*reason), reason) })
         }
         None => Ok(answer),
     }

@@ -139,7 +139,7 @@ fn look_at(spec: &Spec) -> Result<(), Problem> {
     if Url::parse(&spec.url).is_ok_and(as_written) {
         return Ok(());
     }
-    Err(Problem { refusal: None, cause: None, text: "an address in disguise".to_owned() })
+    Err(Problem { refusal: None, cause: None, retry_at: None, text: "an address in disguise".to_owned() })
 }
 
 fn filled(request: RequestBuilder, spec: &Spec) -> RequestBuilder {
@@ -179,14 +179,15 @@ fn outcome(response: impl Future<Output = Result<Response, Error>>) -> Result<An
 async fn read(response: Response) -> Answer {
     let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Answer { status: response.status().as_u16(), headers, body: response.bytes().await.unwrap().to_vec() }
+    let (status, step_up) = (response.status().as_u16(), response.extensions().get().cloned());
+    Answer { status, headers, body: response.bytes().await.unwrap().to_vec(), step_up }
 }
 
 async fn problem(error: Error) -> Problem {
-    let (cause, text) = (error.cause(), Problem::text_of(&error));
+    let (cause, retry_at, text) = (error.cause(), error.retry_at(), Problem::text_of(&error));
     let refusal = match error.into_response() {
         Some(response) => Some(read(response).await),
         None => None,
     };
-    Problem { refusal, cause, text }
+    Problem { refusal, cause, retry_at, text }
 }

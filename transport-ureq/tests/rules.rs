@@ -109,10 +109,11 @@ fn read(mut response: Response<Body>) -> Answer {
     let body = response.body_mut().read_to_vec().unwrap();
     let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap().to_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Answer { status: response.status().as_u16(), headers, body }
+    let step_up = response.extensions().get().cloned();
+    Answer { status: response.status().as_u16(), headers, body, step_up }
 }
 
 fn problem(error: Error) -> Problem {
-    let (cause, text) = (error.cause(), Problem::text_of(&error));
-    Problem { refusal: error.into_response().map(read), cause, text }
+    let (cause, retry_at, text) = (error.cause(), error.retry_at(), Problem::text_of(&error));
+    Problem { refusal: error.into_response().map(read), cause, retry_at, text }
 }

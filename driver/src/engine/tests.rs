@@ -27,7 +27,8 @@ impl Runner for Nothing {
 
 fn signed_in() -> Session {
     let machine = Machine::new(Config::default(), 1, Timestamp::ZERO).unwrap();
-    let engine = Engine::new(machine, Arc::new(ManualClock::default()), Box::new(Nothing));
+    let engine =
+        Engine::new(machine, Arc::new(ManualClock::default()), Telemetry::default(), Box::new(Nothing));
     let session = Session::new(engine, Duration::from_secs(30));
     session.sign_in(Grant::new("at1").unwrap().with_refresh_token("rt1").unwrap());
     session
@@ -70,7 +71,12 @@ fn rule_8_a_watch_or_a_delivery_that_could_not_be_started_is_tried_again() {
     config.persistence = Persistence::Shared;
     let machine = Machine::new(config, 1, Timestamp::ZERO).unwrap();
     let attempts = Arc::new(Attempts::default());
-    let engine = Engine::new(machine, Arc::new(ManualClock::default()), Box::new(Arc::clone(&attempts)));
+    let engine = Engine::new(
+        machine,
+        Arc::new(ManualClock::default()),
+        Telemetry::default(),
+        Box::new(Arc::clone(&attempts)),
+    );
     let _subscription = engine.observers.subscribe(Arc::new(|_| {}));
     // The store cannot be told of the sign-in, so that is owed to it.
     engine.call(|inner, now| inner.machine.sign_in(Grant::new("at1").unwrap(), now));

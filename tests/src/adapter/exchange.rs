@@ -6,9 +6,9 @@ use super::{
     Client, Replay, Spec,
     world::{SOON, World, answer, credentials_seen, problem},
 };
-use crate::server::{Gate, Response, Step};
+use crate::server::{ClientAuth, Gate, Response, Step};
 
-const HERD: usize = 50;
+pub(super) const HERD: usize = 50;
 
 /// No part of the form reaches another address; a redirect is the operator's to mend.
 pub fn xreq_06_a_redirect_of_the_token_request_is_not_followed<C: Client>() {
@@ -57,7 +57,7 @@ pub fn core_05_a_herd_shares_one_failure<C: Client>() {
 }
 
 /// Sends a herd whose answers leave together, and collects its statuses.
-fn herd(world: &World, client: &impl Client) -> Vec<Option<u16>> {
+pub(super) fn herd(world: &World, client: &impl Client) -> Vec<Option<u16>> {
     let gate = Gate::new();
     world.api.script((0..HERD).map(|_| Step::new().hold_after(&gate)));
     thread::scope(|scope| {
@@ -144,6 +144,20 @@ pub fn core_14_a_caller_who_gives_up_does_not_lose_the_token<C: Client>() {
     assert_eq!(answer(&client, &Spec::get(world.api.url("/b"))).status, 200);
     assert_eq!(world.generations("/b").last(), Some(&Some(1)));
     assert_eq!(world.token_requests(), 1);
+}
+
+/// A refresh that works and one that does not, by a client that authenticates. What was shown is searched for the secret
+/// when the world ends.
+pub fn sec_04_a_client_secret_is_shown_nowhere<C: Client>() {
+    let world = World::expired().with_client_secret("cs-2b8e0f6d91a44c57");
+    let client = world.client::<C>();
+    assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
+
+    world.auth.expire(&world.auth.current(1).expect("a session").access_token);
+    world
+        .auth
+        .change(|policy| policy.client = ClientAuth::Basic { id: "test".into(), secret: "other".into() });
+    assert_eq!(problem(&client, &Spec::get(world.api.url("/a"))).cause, Some(Cause::Misconfigured));
 }
 
 /// Whatever an error shows, and whatever it is an error of, holds no token.

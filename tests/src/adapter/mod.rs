@@ -12,6 +12,8 @@
 
 mod exchange;
 mod identities;
+mod leaks;
+mod observations;
 mod origins;
 mod redirects;
 mod refusals;
@@ -23,12 +25,15 @@ mod token_answers;
 mod token_requests;
 mod world;
 
+use std::time::SystemTime;
+
 use token_refresh_core::Cause;
-use token_refresh_driver::Session;
+use token_refresh_driver::{Session, StepUp};
 
 pub use self::{
     exchange::*,
     identities::*,
+    observations::*,
     origins::*,
     redirects::*,
     refusals::*,
@@ -103,6 +108,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Its content.
     pub body: Vec<u8>,
+    /// What it asks for beyond the token, as the adapter understands it.
+    pub step_up: Option<StepUp>,
 }
 
 /// Why there is no answer that helps.
@@ -112,6 +119,8 @@ pub struct Problem {
     pub refusal: Option<Answer>,
     /// What to do about the token; `None` if the token is not to blame.
     pub cause: Option<Cause>,
+    /// From when on asking again makes a difference.
+    pub retry_at: Option<SystemTime>,
     /// Everything that the error shows, by `Display` and `Debug`, its sources included.
     pub text: String,
 }
@@ -237,6 +246,10 @@ macro_rules! adapter_rules {
             sess_01_02_who_waits_for_one_user_gets_no_token_of_the_next
             sess_03_a_late_refusal_is_not_repeated_as_the_next_user
             sess_01_after_a_sign_out_nothing_is_sent
+            sec_04_a_client_secret_is_shown_nowhere
+            obs_01_each_exchange_is_told_as_the_server_saw_it
+            obs_02_five_causes_can_be_told_apart
+            obs_03_a_lost_session_is_announced_once
         }
     };
     ($client:ty) => {

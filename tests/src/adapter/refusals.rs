@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use token_refresh_driver::StepUp;
+
 use super::{
     Client, RefusedIf, Spec,
     world::{World, answer},
@@ -45,26 +49,33 @@ pub fn chal_03_a_demand_for_a_nonce_is_handed_back<C: Client>() {
 /// More scope cannot be had by a refresh, whatever the status.
 pub fn chal_04_insufficient_scope_is_handed_back<C: Client>() {
     for status in [401, 403] {
-        handed_back::<C>(status, &Challenge::InsufficientScope);
+        let step_up = handed_back::<C>(status, &Challenge::InsufficientScope);
+        let Some(StepUp::Scope { scope: Some(scope) }) = step_up else { panic!("{step_up:?}") };
+        assert_eq!(scope, "things:write");
     }
 }
 
 /// Nor can a better authentication.
 pub fn chal_05_insufficient_user_authentication_is_handed_back<C: Client>() {
-    handed_back::<C>(401, &Challenge::InsufficientUserAuthentication);
+    let step_up = handed_back::<C>(401, &Challenge::InsufficientUserAuthentication);
+    let Some(StepUp::UserAuthentication { acr_values: None, max_age: Some(age) }) = step_up else {
+        panic!("{step_up:?}")
+    };
+    assert_eq!(age, Duration::from_secs(5 * 60));
 }
 
 /// By themselves these two statuses say nothing about the token.
 pub fn chal_06_a_403_or_407_is_handed_back<C: Client>() {
     for status in [403, 407] {
         for challenge in [Challenge::None, Challenge::Bare] {
-            handed_back::<C>(status, &challenge);
+            assert_eq!(handed_back::<C>(status, &challenge), None);
         }
     }
 }
 
-/// The server refuses every token: the caller gets the answer whole, and nothing is exchanged or repeated.
-fn handed_back<C: Client>(status: u16, challenge: &Challenge) {
+/// The server refuses every token: the caller gets the answer whole, with what the adapter understands of it, and nothing
+/// is exchanged or repeated.
+fn handed_back<C: Client>(status: u16, challenge: &Challenge) -> Option<StepUp> {
     let world = World::new();
     world.api.change(|policy| {
         *policy = ResourcePolicy { refuse: Refuse::All, status, challenge: challenge.clone() }
@@ -74,6 +85,7 @@ fn handed_back<C: Client>(status: u16, challenge: &Challenge) {
     assert_eq!((answer.status, &*answer.body), (status, &br#"{"message":"unauthorized"}"#[..]));
     assert_eq!(world.generations("/a"), [Some(0)]);
     assert_eq!(world.token_requests(), 0);
+    answer.step_up
 }
 
 /// The caller's predicate reads the answer and decides; another 403 stays what it is.

@@ -1,10 +1,13 @@
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use serde_json::json;
 use token_refresh_core::{AmbiguousPolicy, Config, wire::ClientAuth};
 
-use super::{Answer, Client, Format, Problem, Setup, Spec, TestClock};
-use crate::server::{AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer, Response, Step};
+use super::{
+    Answer, Client, Format, Problem, Setup, Spec, TestClock,
+    leaks::{Listening, Overheard},
+};
+use crate::server::{self, AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer, Response, Step};
 
 /// How long a test waits for something that will surely happen.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -18,11 +21,28 @@ pub(super) struct World {
     pub(super) api: ResourceServer,
     pub(super) issued: Issued,
     pub(super) setup: Setup,
+    listening: Listening,
+}
+
+/// Whatever a rule is about: no secret may have been shown (SEC-04).
+impl Drop for World {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            let mut secrets = self.auth.tokens();
+            if let ClientAuth::Basic { client_secret, .. } | ClientAuth::Post { client_secret, .. } =
+                &self.setup.client
+            {
+                secrets.push(client_secret.expose().to_owned());
+            }
+            self.listening.assert_silent_about(&secrets);
+        }
+    }
 }
 
 impl World {
     /// The API takes the token; see [`expire`](Self::expire).
     pub(super) fn new() -> Self {
+        let listening = Listening::begin();
         let auth = AuthorizationServer::start(Policy::default()).expect("a port");
         let api = ResourceServer::start("api", &auth, ResourcePolicy::default()).expect("a port");
         let issued = auth.issue();
@@ -43,7 +63,7 @@ impl World {
             config: Config::default(),
             clock: TestClock::default(),
         };
-        Self { auth, api, issued, setup }
+        Self { auth, api, issued, setup, listening }
     }
 
     /// A world in which the access token is not good any more, and the client does not know.
@@ -60,15 +80,23 @@ impl World {
         world
     }
 
-    pub(super) fn client<C: Client>(&self) -> C {
-        C::new(&self.setup)
+    /// Its client authenticates with this secret.
+    pub(super) fn with_client_secret(mut self, secret: &str) -> Self {
+        let client = server::ClientAuth::Basic { id: "test".into(), secret: secret.into() };
+        self.auth.change(|policy| policy.client = client);
+        self.setup.client = ClientAuth::Basic { client_id: "test".into(), client_secret: secret.into() };
+        self
+    }
+
+    pub(super) fn client<C: Client>(&self) -> Overheard<C> {
+        Overheard::new(&self.setup)
     }
 
     /// A client that never presents a refresh token again whose fate it does not know.
-    pub(super) fn once_only<C: Client>(&self) -> C {
+    pub(super) fn once_only<C: Client>(&self) -> Overheard<C> {
         let mut setup = self.setup.clone();
         setup.config.ambiguous = AmbiguousPolicy::Never { last_resort: false };
-        C::new(&setup)
+        Overheard::new(&setup)
     }
 
     /// Ends the newest access token, and the client does not know.

@@ -103,6 +103,11 @@ impl AuthorizationServer {
         self.realm.families().current(family)
     }
 
+    /// Every token that it issued, of both kinds, whatever became of them.
+    pub fn tokens(&self) -> Vec<String> {
+        self.realm.families().tokens()
+    }
+
     /// The name of a token that this server issued.
     pub fn tag(&self, token: &str) -> Option<Tag> {
         self.realm.tag(token)

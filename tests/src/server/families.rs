@@ -139,6 +139,11 @@ impl Families {
         access.or_else(|| self.refresh.get(token).map(|token| token.tag))
     }
 
+    /// All tokens.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        self.access.keys().chain(self.refresh.keys()).cloned().collect()
+    }
+
     /// The newest tokens of a family.
     pub(super) fn current(&self, family: u32) -> Option<Issued> {
         let index = usize::try_from(family).ok()?.checked_sub(1)?;
