@@ -71,7 +71,7 @@ where
     let answer = Answer { status: parts.status.as_u16(), headers, body, step_up };
     match parts.extensions.get() {
         Some(NoNewerToken(reason)) => {
-            Err(Problem { refusal: Some(answer), ..problem(Some(*reason), reason) })
+            Err(Problem { refusal: Some(Box::new(answer)), ..problem(Some(*reason), reason) })
         }
         None => Ok(answer),
     }

@@ -186,7 +186,7 @@ async fn read(response: Response) -> Answer {
 async fn problem(error: Error) -> Problem {
     let (cause, retry_at, text) = (error.cause(), error.retry_at(), Problem::text_of(&error));
     let refusal = match error.into_response() {
-        Some(response) => Some(read(response).await),
+        Some(response) => Some(Box::new(read(response).await)),
         None => None,
     };
     Problem { refusal, cause, retry_at, text }

@@ -115,5 +115,5 @@ fn read(mut response: Response<Body>) -> Answer {
 
 fn problem(error: Error) -> Problem {
     let (cause, retry_at, text) = (error.cause(), error.retry_at(), Problem::text_of(&error));
-    Problem { refusal: error.into_response().map(read), cause, retry_at, text }
+    Problem { refusal: error.into_response().map(read).map(Box::new), cause, retry_at, text }
 }

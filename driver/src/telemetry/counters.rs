@@ -63,14 +63,13 @@ pub(super) fn joined(telemetry: &Telemetry) {
 pub(super) fn count(telemetry: &Telemetry, notice: &Notice) {
     let one = |name: &'static str| add(telemetry, name, [], 1);
     match *notice {
-        Notice::ExchangeStarted { .. } | Notice::Saved => {}
         Notice::ExchangeEnded { exchange, error, took } => {
             let class = ("class", words::class(error));
             add(telemetry, EXCHANGES, [("trigger", words::trigger(exchange.trigger)), class], 1);
             histogram!(EXCHANGE_SECONDS, labels(telemetry, [class])).record(took);
         }
         Notice::AnsweredLate { error, .. } => {
-            add(telemetry, LATE_ANSWERS, [("class", words::class(error))], 1)
+            add(telemetry, LATE_ANSWERS, [("class", words::class(error))], 1);
         }
         Notice::Installed { origin, released, .. } => {
             add(telemetry, TOKENS, [("origin", words::origin(origin))], 1);
@@ -93,7 +92,7 @@ pub(super) fn count(telemetry: &Telemetry, notice: &Notice) {
         Notice::Superseded => one(SUPERSEDED),
         Notice::TakenOver => one(TAKEN_OVER),
         Notice::Orphaned => one(ORPHANED),
-        // The enumeration is non-exhaustive across crates.
+        // `ExchangeStarted` and `Saved` are the other halves of what is counted.
         _ => {}
     }
 }

@@ -116,7 +116,7 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The answer that refused the token, if that is what happened.
-    pub refusal: Option<Answer>,
+    pub refusal: Option<Box<Answer>>,
     /// What to do about the token; `None` if the token is not to blame.
     pub cause: Option<Cause>,
     /// From when on asking again makes a difference.
