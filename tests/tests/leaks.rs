@@ -45,7 +45,7 @@ impl<const WAY: u8> Client for Telltale<WAY> {
 
     fn send(&self, spec: &Spec) -> Result<Answer, Problem> {
         let token = self.session().token();
-        let token = token.as_ref().map_or("", |token| token.secret().expose());
+        let token = token.map_or(String::new(), |token| token.secret().expose().to_owned());
         // Eight bytes, from somewhere at the beginning.
         let told = token.get(7..15).unwrap_or_default().to_owned();
         match WAY {
@@ -100,18 +100,18 @@ fn verdict(rule: fn()) -> Option<String> {
 
 #[test]
 fn sec_04_a_client_that_tells_nothing_is_not_accused() {
-    assert_eq!(verdict(adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<NOWHERE>>), None);
+    assert_eq!(verdict(adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<NOWHERE>>), None);
     assert_eq!(verdict(adapter::sec_04_a_client_secret_is_shown_nowhere::<Telltale<NOWHERE>>), None);
 }
 
 #[test]
 fn sec_04_a_planted_leak_is_found_in_whatever_way_it_is_told() {
     let leaks: [(&str, fn()); 7] = [
-        ("log", adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<LOG>>),
-        ("tracing", adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<TRACING>>),
-        ("span", adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<SPAN>>),
-        ("metrics", adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<METRICS>>),
-        ("panic", adapter::sec_01_the_token_stays_on_allowed_origins::<Telltale<PANIC>>),
+        ("log", adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<LOG>>),
+        ("tracing", adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<TRACING>>),
+        ("span", adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<SPAN>>),
+        ("metrics", adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<METRICS>>),
+        ("panic", adapter::sec_02_the_token_stays_on_allowed_origins::<Telltale<PANIC>>),
         ("error", adapter::obs_02_five_causes_can_be_told_apart::<Telltale<ERROR>>),
         ("encoded", adapter::sec_04_a_client_secret_is_shown_nowhere::<Telltale<ENCODED>>),
     ];

@@ -43,7 +43,7 @@ pub fn chal_02_invalid_token_is_refreshed_and_the_request_repeated<C: Client>() 
 
 /// A server that wants a nonce in a proof of possession does not refuse the token.
 pub fn chal_03_a_demand_for_a_nonce_is_handed_back<C: Client>() {
-    handed_back::<C>(401, &Challenge::UseDpopNonce("n1".to_owned()));
+    assert_eq!(handed_back::<C>(401, &Challenge::UseDpopNonce("n1".to_owned())), None);
 }
 
 /// More scope cannot be had by a refresh, whatever the status.

@@ -7,7 +7,9 @@ use super::{
     Answer, Client, Format, Problem, Setup, Spec, TestClock,
     leaks::{Listening, Overheard},
 };
-use crate::server::{self, AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer, Response, Step};
+use crate::server::{
+    self, AuthorizationServer, Issued, Policy, ResourcePolicy, ResourceServer, Response, Step,
+};
 
 /// How long a test waits for something that will surely happen.
 pub(super) const SOON: Duration = Duration::from_secs(20);
