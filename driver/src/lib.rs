@@ -48,7 +48,10 @@ mod notices;
 mod on_thread;
 mod origin;
 mod ports;
+mod preset;
 mod profile;
+#[doc = include_str!("../docs/policies.md")]
+pub mod policies {}
 mod published;
 mod secret_bytes;
 mod session;
@@ -86,6 +89,7 @@ pub use crate::{
     notices::Subscription,
     origin::{AllowedOrigins, OriginError},
     ports::{Attempt, Profile, Store, Transport, TransportError},
+    preset::{ClientSecret, Preset, Rotation},
     profile::{JsonProfile, OAuthProfile},
     session::Session,
     sessions::Sessions,
