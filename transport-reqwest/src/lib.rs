@@ -4,6 +4,8 @@
 mod answer;
 mod attempts;
 mod client;
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
 mod content;
 mod error;
 #[cfg(feature = "middleware")]
