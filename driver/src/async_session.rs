@@ -38,6 +38,26 @@ impl Session {
         TokenFuture::new(self, None)
     }
 
+    /// As [`fresh_token_within`](Self::fresh_token_within): for a request that can be sent only once (RPLY-07), a token that
+    /// is not about to end, or else the present one. Waits at most the time limit of the session.
+    ///
+    /// The future yields [`Error::Failed`] if there is no token to be had now, or [`Error::TimedOut`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels this caller's wait and nothing else. A refresh it began goes on.
+    pub fn fresh_token_async(&self) -> impl Future<Output = Result<Token, Error>> + Send + use<> {
+        let session = self.clone();
+        async move {
+            let end = session.engine().clock.now().after(session.time_limit());
+            let token = session.token_async().await?;
+            if let Some(patience) = session.patience(end) {
+                // Whatever comes of it.
+                let _ = session.settle_async(patience).await;
+            }
+            Ok(session.current().unwrap_or(token))
+        }
+    }
+
     /// As [`reject`](Self::reject): the server refused this token; a newer one. The refusal is reported when the future
     /// is first polled. For a request that cannot be repeated,
     /// [`reject_within`](Self::reject_within) with a limit of zero reports it and never waits.

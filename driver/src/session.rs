@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use token_refresh_core::{ConfigWarning, Grant, Machine, Notice, State, TokenId};
+use token_refresh_core::{ConfigWarning, Grant, Machine, Notice, State, Timestamp, TokenId};
 
 use crate::{
     Error, SessionBuilder, Subscription, Token,
@@ -35,7 +35,9 @@ impl Session {
         &self.engine
     }
 
-    pub(crate) fn time_limit(&self) -> Duration {
+    /// How long [`token`](Self::token) and [`reject`](Self::reject) wait at most: for an adapter whose request has a limit
+    /// of its own, which may be shorter.
+    pub fn time_limit(&self) -> Duration {
         self.time_limit
     }
 
@@ -65,6 +67,30 @@ impl Session {
             return Ok(token);
         }
         self.answer(self.engine.demand(Machine::acquire), limit)
+    }
+
+    /// As [`token_within`](Self::token_within), for a request that can be sent only once (RPLY-07): a token that is about to
+    /// end is replaced before, if the refresh in the background ends within the limit. If not, or if it fails, the
+    /// present token has to do.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if there is no token to be had now; [`Error::TimedOut`].
+    pub fn fresh_token_within(&self, limit: Duration) -> Result<Token, Error> {
+        let end = self.engine.clock.now().after(limit);
+        let token = self.token_within(limit)?;
+        if let Some(patience) = self.patience(end) {
+            // Whatever comes of it.
+            let _ = self.settle(patience);
+        }
+        Ok(self.current().unwrap_or(token))
+    }
+
+    /// How long to wait for the refresh that the demand for a token has begun, if there is one; not for a store that is
+    /// down.
+    pub(crate) fn patience(&self, end: Timestamp) -> Option<Duration> {
+        let now = self.engine.clock.now();
+        let refresh = || self.engine.call(|inner, _| inner.machine.config().term());
+        self.engine.published.fresh(now).is_none().then(|| end.since(now).min(refresh()))
     }
 
     /// The server refused this token: a newer one. If there is one already, at once, and nothing is started (CORE-04).

@@ -19,7 +19,12 @@ pub(crate) async fn run<S: Sender>(
         return Ok(follow(&mut template, parts.headers, auth.max_redirects, &mut sender).await?.response);
     };
     let session = parts.extensions.get::<Session>().unwrap_or(&auth.session);
-    let mut token = template.wait(session.token_async()).await.map_err(Error::NoToken)?;
+    let token = if template.is_one_shot() {
+        template.wait(session.fresh_token_async()).await
+    } else {
+        template.wait(session.token_async()).await
+    };
+    let mut token = token.map_err(Error::NoToken)?;
     loop {
         let mut headers = parts.headers.clone();
         request.carry(token, &mut headers);

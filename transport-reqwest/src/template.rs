@@ -48,6 +48,12 @@ impl Template {
         }
     }
 
+    /// Whether the content can be sent only once, so that it had better go with a token that is not about to end (RPLY-07).
+    pub(crate) fn is_one_shot(&self) -> bool {
+        let streams = self.request.body().is_some_and(|body| body.as_bytes().is_none());
+        streams && self.content.is_none()
+    }
+
     /// Whether the content can be sent, still or again.
     pub(crate) fn is_whole(&self) -> bool {
         !self.spent

@@ -14,19 +14,23 @@ use tower_service::Service as _;
 
 mod client {
     token_refresh_conformance::adapter_rules!(super::ThroughClient);
+    token_refresh_conformance::adapter_rules!(super::ThroughClient: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 mod send_with {
     token_refresh_conformance::adapter_rules!(super::ThroughSendWith);
+    token_refresh_conformance::adapter_rules!(super::ThroughSendWith: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 mod tower {
     token_refresh_conformance::adapter_rules!(super::ThroughTower);
+    token_refresh_conformance::adapter_rules!(super::ThroughTower: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 #[cfg(feature = "middleware")]
 mod middleware {
     token_refresh_conformance::adapter_rules!(super::ThroughMiddleware);
+    token_refresh_conformance::adapter_rules!(super::ThroughMiddleware: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());

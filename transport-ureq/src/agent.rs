@@ -17,8 +17,9 @@ use crate::{
 ///   ([`Replay`](crate::Replay), [`ReplayBody`]).
 /// - A redirect takes the token off, as it does in ureq, and whoever answers then refuses nothing.
 ///
-/// The agent's time limits hold for each attempt. How long a request waits for a token is up to the session
-/// ([`SessionBuilder::time_limit`](crate::driver::SessionBuilder::time_limit)).
+/// The time limits of agent and request hold for each attempt. A request waits for a token no longer than the session
+/// allows ([`SessionBuilder::time_limit`](crate::driver::SessionBuilder::time_limit)), and not beyond the agent's
+/// `timeout_global`, counted from the call. That of a single request cannot be read back.
 ///
 /// Whether 4xx and 5xx become errors is up to the agent's configuration, as usual in ureq. A configuration of the
 /// single request is used, except for its `http_status_as_error`, which cannot be read back.
@@ -46,7 +47,8 @@ impl AuthAgent {
         };
         let parts = configure(self.agent.configure_request(Request::from_parts(parts, ())));
         let mut sender = Direct { agent: &self.agent, body };
-        let response = attempts::run(&self.session, &self.rules, request, &parts, &mut sender)?;
+        let limit = self.agent.config().timeouts().global;
+        let response = attempts::run(&self.session, &self.rules, request, &parts, limit, &mut sender)?;
         if self.agent.config().http_status_as_error() { status_as_error(response) } else { Ok(response) }
     }
 
@@ -68,5 +70,9 @@ impl<B: ReplayBody> Sender for Direct<'_, B> {
 
     fn is_repeatable(&self) -> bool {
         self.body.is_whole()
+    }
+
+    fn is_one_shot(&self) -> bool {
+        self.body.is_one_shot()
     }
 }

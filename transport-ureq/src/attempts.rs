@@ -1,4 +1,7 @@
-use std::io::{self, Cursor, Read as _};
+use std::{
+    io::{self, Cursor, Read as _},
+    time::{Duration, Instant},
+};
 
 use token_refresh_driver::{Answer, Carried, Refusal, ResourceRequest, Rules, Ruling, Session, StepUp};
 use ureq::{
@@ -20,17 +23,28 @@ pub(crate) trait Sender {
 
     /// Whether the content can be sent once more.
     fn is_repeatable(&self) -> bool;
+
+    /// Whether it can be sent only once, as far as one knows before it is sent.
+    fn is_one_shot(&self) -> bool;
 }
 
-/// Sends a request with a token, and once more with a newer one if the rules and the content allow it.
+/// Sends a request with a token, and once more with a newer one if the rules and the content allow it. After `limit` it
+/// waits no longer for a token (RPLY-06).
 pub(crate) fn run(
     session: &Session,
     rules: &Rules,
     mut request: ResourceRequest,
     parts: &Parts,
+    limit: Option<Duration>,
     sender: &mut impl Sender,
 ) -> Result<Response<Body>, Error> {
-    let mut token = session.token().map_err(Error::NoToken)?;
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let patience = || {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.unwrap_or(Duration::MAX).min(session.time_limit())
+    };
+    let token = if sender.is_one_shot() { Session::fresh_token_within } else { Session::token_within };
+    let mut token = token(session, patience()).map_err(Error::NoToken)?;
     loop {
         let mut attempt = parts.clone();
         request.carry(token, &mut attempt.headers);
@@ -47,7 +61,7 @@ pub(crate) fn run(
             }
             Ruling::Final => return Ok(response),
             Ruling::Refused { token: refused, replay } => {
-                token = match session.reject(refused) {
+                token = match session.reject_within(refused, patience()) {
                     Ok(newer) => newer,
                     Err(reason) => {
                         let status = response.status();

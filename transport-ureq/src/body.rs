@@ -18,6 +18,12 @@ pub trait ReplayBody {
     fn is_whole(&self) -> bool {
         true
     }
+
+    /// Whether the content can be sent only once, so that it had better go with a token that is not about to end
+    /// (RPLY-07).
+    fn is_one_shot(&self) -> bool {
+        false
+    }
 }
 
 /// Where content comes from.
@@ -111,6 +117,10 @@ impl<R: Read> ReplayBody for OneShot<R> {
 
     fn is_whole(&self) -> bool {
         !self.reader.touched
+    }
+
+    fn is_one_shot(&self) -> bool {
+        true
     }
 }
 

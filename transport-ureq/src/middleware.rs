@@ -83,7 +83,8 @@ impl AuthMiddleware {
         let content = Content::of(&parts.method, body, self.replay_up_to)?;
         let parts = self.configured(parts);
         let mut sender = Chain { next: Some(next), replay_agent: &self.replay_agent, content };
-        let response = attempts::run(&self.session, &self.rules, request, &parts, &mut sender)?;
+        let limit = self.replay_agent.config().timeouts().global;
+        let response = attempts::run(&self.session, &self.rules, request, &parts, limit, &mut sender)?;
         if self.status_as_error { status_as_error(response) } else { Ok(response) }
     }
 
@@ -163,5 +164,9 @@ impl Sender for Chain<'_, '_> {
 
     fn is_repeatable(&self) -> bool {
         matches!(self.content, Content::Empty | Content::Captured(_))
+    }
+
+    fn is_one_shot(&self) -> bool {
+        !self.is_repeatable()
     }
 }

@@ -5,15 +5,16 @@ use std::{
     io::{BufRead as _, BufReader, Cursor, Write as _},
     net::TcpListener,
     thread,
+    time::{Duration, Instant},
 };
 
 use token_refresh_conformance::server::{
-    AuthorizationServer, Challenge, Cut, Policy, ResourcePolicy, ResourceServer, Response as Scripted, Seen,
-    Step,
+    AuthorizationServer, Challenge, Cut, Gate, Policy, Refuse, ResourcePolicy, ResourceServer,
+    Response as Scripted, Seen, Step,
 };
 use token_refresh_ureq::{
     AllowedOrigins, AuthAgent, AuthMiddleware, Cause, Endpoint, Error, Grant, OAuthProfile, OneShot, Rules,
-    Session,
+    Session, StepUp, driver,
     wire::{ClientAuth, OAuthClient},
 };
 use ureq::{
@@ -160,6 +161,48 @@ fn without_a_token_nothing_is_sent() {
     assert_eq!(error.cause(), Some(Cause::NeedsSignIn));
     assert!(error.into_response().is_none());
     assert_eq!(world.attempts(), []);
+}
+
+/// More scope cannot be had by a refresh. The error says what is missing, and still holds the answer.
+#[test]
+fn chal_04_a_status_that_is_an_error_is_typed_if_it_asks_for_more_scope() {
+    let world = World::new();
+    world.api.change(|policy| {
+        *policy = ResourcePolicy { refuse: Refuse::All, status: 403, challenge: Challenge::InsufficientScope }
+    });
+    let through_agent = world.agent().run(Request::get(world.api.url("/a")).body(()).unwrap()).unwrap_err();
+    let through_middleware: Error =
+        world.ureq(|auth| auth).get(world.api.url("/a")).call().unwrap_err().into();
+    for error in [through_agent, through_middleware] {
+        assert_eq!((error.cause(), error.retry_at()), (None, None));
+        let Error::StepUp { step_up: StepUp::Scope { scope: Some(scope) }, response } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((&*scope, response.status().as_u16()), ("things:write", 403));
+    }
+    assert_eq!(world.auth.token_requests().len(), 0);
+}
+
+/// The authorization server is slow: the caller's limit for the whole request is over first, and long before the
+/// session's.
+#[test]
+fn rply_06_the_agents_time_limit_holds_for_the_wait_for_a_token() {
+    let world = World::new();
+    let gate = Gate::new();
+    world.auth.script([Step::new().hold_before(&gate)]);
+    let agent = Agent::config_builder().timeout_global(Some(Duration::from_secs(1))).build().new_agent();
+    let auth = AuthMiddleware::new(world.session.clone(), world.rules.clone(), agent.clone());
+    let through_middleware = Agent::config_builder().middleware(auth).build().new_agent();
+    let agent = AuthAgent::new(agent, world.session.clone(), world.rules.clone());
+
+    let begun = Instant::now();
+    let first = agent.run(Request::get(world.api.url("/a")).body(()).unwrap()).unwrap_err();
+    let second: Error = through_middleware.get(world.api.url("/a")).call().unwrap_err().into();
+    assert_eq!(first.reason(), Some(driver::Error::TimedOut), "{first:?}");
+    assert_eq!(first.into_response().unwrap().status(), 401);
+    assert_eq!(second.reason(), Some(driver::Error::TimedOut), "{second:?}");
+    assert!(begun.elapsed() < world.session.time_limit() / 2);
+    gate.open();
 }
 
 /// The server refuses instead of asking for the content, so the stream is still whole.

@@ -16,10 +16,12 @@ use ureq::{
 
 mod agent {
     token_refresh_conformance::adapter_rules!(super::ThroughAgent);
+    token_refresh_conformance::adapter_rules!(super::ThroughAgent: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 mod middleware {
     token_refresh_conformance::adapter_rules!(super::ThroughMiddleware);
+    token_refresh_conformance::adapter_rules!(super::ThroughMiddleware: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 struct ThroughAgent(AuthAgent);

@@ -7,7 +7,7 @@ use serde_json::json;
 use token_refresh_core::Cause;
 
 use super::{
-    Client, Spec,
+    Client, Content, Spec,
     world::{AN_HOUR, SOON, World, answer, problem},
 };
 use crate::server::{Gate, Response, Step};
@@ -96,4 +96,24 @@ pub fn core_16_near_the_end_nobody_waits<C: Client>() {
     assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
     assert_eq!(world.generations("/a"), [Some(0), Some(0), Some(1)]);
     assert_eq!(world.token_requests(), 1);
+}
+
+/// Content that can be sent only once goes with a token that is not about to end: it waits for the refresh that others
+/// have in the background. If that fails, the present token has to do. For adapters that know what content is before
+/// they send it.
+pub fn rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token<C: Client>() {
+    for fails in [false, true] {
+        let mut world = World::new();
+        world.setup.lifetime = Some(Duration::from_secs(600));
+        let client = world.client::<C>();
+        world.setup.clock.advance(Duration::from_secs(560));
+        if fails {
+            world.auth.script([Step::new().answer(Response::json(429, &json!({})))]);
+        }
+        let stream = Content::Stream(vec![b'x'; 200_000]);
+
+        let request = Spec { content: stream, ..Spec::new("POST", world.api.url("/a")) };
+        assert_eq!(answer(&client, &request).status, 200);
+        assert_eq!(world.generations("/a"), [Some(u32::from(!fails))]);
+    }
 }
