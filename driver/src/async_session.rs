@@ -41,7 +41,8 @@ impl Session {
     /// As [`fresh_token_within`](Self::fresh_token_within): for a request that can be sent only once (RPLY-07), a token that
     /// is not about to end, or else the present one. Waits at most the time limit of the session.
     ///
-    /// The future yields [`Error::Failed`] if there is no token to be had now, or [`Error::TimedOut`].
+    /// # Errors
+    /// [`Error::Failed`] if there is no token to be had now; [`Error::TimedOut`].
     ///
     /// # Cancel safety
     /// Dropping the future cancels this caller's wait and nothing else. A refresh it began goes on.
