@@ -2,6 +2,10 @@
 //!
 //! # State machines
 //!
+//! [`conformance!`] certifies a machine in Rust, and the command-line tool one in any language, over the [`protocol`] of
+//! `PROTOCOL.md`: `token-refresh-conformance machine -- ./program`. Both play scripts to it and say which rules of the
+//! [`catalogue`] it breaks ([`certify`]).
+//!
 //! One [`Script`](script::Script) says what happens: who asks, whose token is refused, which answer is lost, who dies.
 //! The [`executor`] plays it against machines that implement [`Subject`](subject::Subject), in a world with a virtual
 //! clock, a [`store`] and an [`authority`], and writes down a [`History`](history::History) of all that went in and
@@ -31,6 +35,7 @@ pub mod adapter;
 pub mod authority;
 pub mod catalogue;
 pub mod certify;
+mod conformance;
 mod core_subject;
 pub mod executor;
 pub mod generate;
