@@ -74,7 +74,7 @@ async fn too_late(transport: impl AsyncTransport) {
 }
 
 #[tokio::test]
-async fn xreq_11_nothing_is_sent_when_it_is_too_late() {
+async fn mp_03_nothing_is_sent_when_it_is_too_late() {
     too_late(connector()).await;
     too_late(service()).await;
 }

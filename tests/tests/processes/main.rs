@@ -17,6 +17,7 @@ mod pauses;
 #[path = "../../examples/fleet/place.rs"]
 mod place;
 mod process;
+mod races;
 mod readers;
 mod stage;
 mod world;

@@ -113,10 +113,21 @@ impl World {
         process
     }
 
+    /// A process with the default policy and a good clock that knows the place under this name.
+    pub(crate) fn process_at(&self, place: &str) -> Process {
+        let mut process = self.start(place, "once", 0);
+        process.token().unwrap();
+        process
+    }
+
     /// A process that has not looked at the store yet.
     pub(crate) fn newcomer(&self, policy: &str, clock: i64) -> Process {
+        self.start(&self.place.to_string(), policy, clock)
+    }
+
+    fn start(&self, place: &str, policy: &str, clock: i64) -> Process {
         Process::start(&json!({
-            "place": self.place.to_string(),
+            "place": place,
             "token": self.auth.url("/token"),
             "revocation": self.auth.url("/revoke"),
             "policy": policy,
