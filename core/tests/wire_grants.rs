@@ -4,9 +4,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use token_refresh_core::{
     ExchangeError, Grant, Secret, Timestamp, TokenType,
-    wire::{ClientAuth, JsonEndpoint, MAX_LIFETIME, OAuthClient, Reply},
+    wire::{ClientAuth, IdTokenSubject, JsonEndpoint, MAX_LIFETIME, OAuthClient, Reply},
 };
 
 fn reply(body: &[u8]) -> Reply<'_> {
@@ -246,4 +247,47 @@ fn sec_04_a_reply_shows_no_token() {
     let headers: &[(&str, &[u8])] = &[("set-cookie", b"rt=s3cret")];
     let shown = format!("{:?}", Reply { status: 200, headers, body: br#"{"access_token":"s3cret"}"# });
     assert_eq!(shown, "Reply { status: 200, .. }");
+}
+
+/// The signature is not looked at, and so it may be anything.
+fn id_token(claims: &str) -> String {
+    format!("eyJhbGciOiJSUzI1NiJ9.{}.c2ln", Base64UrlUnpadded::encode_string(claims.as_bytes()))
+}
+
+#[test]
+fn xrsp_08_an_id_token_of_somebody_else_ends_the_session() {
+    let subject = IdTokenSubject::new("https://issuer.example", "alice", "app");
+    let client = OAuthClient::new(ClientAuth::None { client_id: "app".into() });
+    let strict = client.clone().with_id_tokens_of(subject);
+    let table = [
+        (r#"{"iss":"https://issuer.example","sub":"alice","aud":"app","exp":1}"#, true),
+        (r#"{"iss":"https://issuer.example","sub":"alice","aud":["other","app"]}"#, true),
+        (r#"{"iss":"https://issuer.example","sub":"bob","aud":"app"}"#, false),
+        (r#"{"iss":"https://issuer.example/","sub":"alice","aud":"app"}"#, false),
+        (r#"{"iss":"https://issuer.example","sub":"alice","aud":["other"]}"#, false),
+        (r#"{"iss":"https://issuer.example","sub":"alice","aud":"application"}"#, false),
+        (r#"{"iss":"https://issuer.example","sub":"bob","sub":"alice","aud":"app"}"#, false),
+        (r#"{"iss":"https://issuer.example","aud":"app"}"#, false),
+        (r#"["alice"]"#, false),
+    ];
+    let answer =
+        |id_token: &str| format!(r#"{{"access_token":"at","token_type":"Bearer","id_token":{id_token}}}"#);
+    let read = |client: &OAuthClient, body: &str| {
+        let reply = Reply { status: 200, headers: &[], body: body.as_bytes() };
+        client.read(&reply, Timestamp::ZERO).map(drop)
+    };
+    for (claims, admitted) in table {
+        let body = answer(&format!("\"{}\"", id_token(claims)));
+        let expected = if admitted { Ok(()) } else { Err(ExchangeError::Permanent) };
+        assert_eq!(read(&strict, &body), expected, "{claims}");
+        assert_eq!(read(&client, &body), Ok(()), "nobody looks unless asked: {claims}");
+    }
+    for (unreadable, admitted) in [("17", false), (r#""a.b.c""#, false), (r#""""#, true), ("null", true)] {
+        assert_eq!(read(&strict, &answer(unreadable)).is_ok(), admitted, "{unreadable}");
+    }
+    assert_eq!(
+        read(&strict, r#"{"access_token":"at","token_type":"Bearer"}"#),
+        Ok(()),
+        "there need not be one"
+    );
 }

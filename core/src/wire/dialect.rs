@@ -3,7 +3,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     ExchangeError, Grant, Secret, Timestamp, TokenType,
     wire::{
-        ErrorReply, Reply,
+        ErrorReply, IdTokenSubject, Reply,
         classify::{Endpoint, classify},
         expires_in,
         json::{Object, Unusable, unquote},
@@ -26,6 +26,8 @@ pub(super) struct Dialect<'a> {
     pub(super) token_type: TokenTypeMember,
     /// What an error without an explanation means.
     pub(super) endpoint: Endpoint,
+    /// Whose ID Tokens may be in the answer, if anybody looks.
+    pub(super) id_tokens_of: Option<&'a IdTokenSubject>,
     /// What the user knows about errors of this endpoint.
     pub(super) rule: fn(&ErrorReply<'_>) -> Option<ExchangeError>,
 }
@@ -46,7 +48,8 @@ impl Dialect<'_> {
         if let Some(object) = object.as_ref().filter(|_| error.is_success())
             && let Ok(grant) = self.grant(object)
         {
-            return Ok(grant);
+            let admitted = self.admits(object);
+            return if admitted { Ok(grant) } else { Err(ExchangeError::Permanent) };
         }
         Err((self.rule)(&error).unwrap_or_else(|| classify(self.endpoint, &error)))
     }
@@ -76,6 +79,15 @@ impl Dialect<'_> {
             Some(name) => TokenType::parse(&name).ok_or(Unusable),
             None if self.token_type == TokenTypeMember::Optional => Ok(TokenType::Bearer),
             None => Err(Unusable),
+        }
+    }
+
+    /// Another user's answer does not enter this session (XRSP-08). There need not be an ID Token in it.
+    fn admits(&self, object: &Object<'_>) -> bool {
+        let Some(subject) = self.id_tokens_of else { return true };
+        match object.text("id_token") {
+            Ok(id_token) => id_token.is_none_or(|id_token| subject.has(&id_token)),
+            Err(Unusable) => false,
         }
     }
 

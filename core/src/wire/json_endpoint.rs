@@ -145,6 +145,7 @@ impl JsonEndpoint {
             expires_in: &self.expires_in,
             token_type: TokenTypeMember::Optional,
             endpoint: Endpoint::Json,
+            id_tokens_of: None,
             rule: self.rule,
         };
         dialect.read(reply, now)

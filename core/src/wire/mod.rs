@@ -31,6 +31,7 @@ mod classify;
 mod client_auth;
 mod dialect;
 mod expires_in;
+mod id_token;
 mod json;
 mod json_endpoint;
 mod oauth;
@@ -45,6 +46,7 @@ pub use self::{
     classify::ErrorReply,
     client_auth::ClientAuth,
     expires_in::MAX_LIFETIME,
+    id_token::IdTokenSubject,
     json_endpoint::{InvalidMember, JsonEndpoint},
     oauth::{OAuthClient, ReservedParameter},
     verdict::{Strictness, Verdict},

@@ -5,7 +5,7 @@ use form_urlencoded::Serializer;
 use crate::{
     ExchangeError, Grant, Secret, Timestamp,
     wire::{
-        ClientAuth, ErrorReply, Reply, Request,
+        ClientAuth, ErrorReply, IdTokenSubject, Reply, Request,
         classify::Endpoint,
         dialect::{Dialect, TokenTypeMember},
     },
@@ -21,6 +21,7 @@ pub struct OAuthClient {
     scope: String,
     resources: Vec<String>,
     parameters: BTreeMap<String, Secret>,
+    id_tokens_of: Option<IdTokenSubject>,
     rule: fn(&ErrorReply<'_>) -> Option<ExchangeError>,
 }
 
@@ -48,6 +49,7 @@ impl OAuthClient {
             scope: String::new(),
             resources: Vec::new(),
             parameters: BTreeMap::new(),
+            id_tokens_of: None,
             rule: |_| None,
         }
     }
@@ -81,6 +83,14 @@ impl OAuthClient {
         }
         self.parameters.insert(name, value.into());
         Ok(self)
+    }
+
+    /// Takes no answer with an ID Token of anybody else: it is a permanent failure, and nothing of it is used. For a
+    /// program that looks into ID Tokens; without this they are kept as they are ([`Grant::extra`]) (XRSP-08).
+    #[must_use]
+    pub fn with_id_tokens_of(mut self, subject: IdTokenSubject) -> Self {
+        self.id_tokens_of = Some(subject);
+        self
     }
 
     /// Asks `rule` first what a failure means, for a server whose errors are not those of RFC 6749; where it answers
@@ -124,6 +134,7 @@ impl OAuthClient {
                 authenticated: self.auth.authenticates(),
                 scoped: !self.scope.is_empty(),
             },
+            id_tokens_of: self.id_tokens_of.as_ref(),
             rule: self.rule,
         };
         dialect.read(reply, now)

@@ -213,6 +213,7 @@ macro_rules! adapter_rules {
             xreq_02_03_the_client_authenticates_in_one_place
             xreq_02_no_other_method_is_tried
             xreq_04_12_scope_and_resource_are_sent_if_they_were_set
+            xreq_11_no_token_request_is_in_the_first_flight
             xreq_12_an_unknown_resource_fails_its_own_session
             xreq_07_i_24_each_token_stays_where_it_belongs
             auth_02_a_token_is_used_as_its_type_says_or_not_at_all
@@ -224,6 +225,7 @@ macro_rules! adapter_rules {
             xrsp_04_a_new_refresh_token_replaces_the_old_one
             xrsp_05_lifetimes_are_read_tolerantly
             xrsp_06_less_scope_starts_nothing
+            xrsp_08_another_users_answer_does_not_enter_the_session
             xrsp_10_only_a_clear_word_ends_a_session
             xrsp_11_core_09_what_passes_ends_no_session
             xrsp_12_what_the_operator_has_to_mend_keeps_the_refresh_token

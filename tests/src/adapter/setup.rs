@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use token_refresh_core::{
     Config, ExchangeError, Grant, Renewal, Secret, Timestamp,
-    wire::{ClientAuth, JsonEndpoint, OAuthClient},
+    wire::{ClientAuth, IdTokenSubject, JsonEndpoint, OAuthClient},
 };
 use token_refresh_driver::{
     AllowedOrigins, Clock, Endpoint, JsonProfile, OAuthProfile, Profile, Rules, Session, SessionBuilder,
@@ -30,6 +30,8 @@ pub struct Setup {
     pub scope: String,
     /// The resources to ask for.
     pub resources: Vec<String>,
+    /// Whose ID Tokens it takes, if it looks at them.
+    pub id_tokens_of: Option<IdTokenSubject>,
     /// The revocation endpoint, if there is one.
     pub revocation_endpoint: Option<String>,
     /// The access token to sign in with.
@@ -104,6 +106,7 @@ impl Setup {
             Format::OAuth => {
                 let client = OAuthClient::new(self.client.clone()).with_scope(&*self.scope);
                 let client = self.resources.iter().fold(client, OAuthClient::with_resource);
+                let client = self.id_tokens_of.iter().cloned().fold(client, OAuthClient::with_id_tokens_of);
                 let profile = OAuthProfile::refresh_token(client, token);
                 let revocation = self.revocation_endpoint.iter().map(endpoint);
                 AnyProfile::OAuth(revocation.fold(profile, OAuthProfile::with_revocation_at))

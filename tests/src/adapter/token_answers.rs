@@ -1,7 +1,11 @@
 //! What is made of the answers of a token endpoint.
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
-use token_refresh_core::{Cause, wire::ClientAuth};
+use token_refresh_core::{
+    Cause,
+    wire::{ClientAuth, IdTokenSubject},
+};
 
 use super::{
     Client, Format, Spec,
@@ -171,6 +175,25 @@ pub fn xrsp_06_less_scope_starts_nothing<C: Client>() {
             assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
         }
         assert_eq!(world.token_requests(), 1);
+    }
+}
+
+/// The answer is for another user: nothing of it is used, and the session is over.
+pub fn xrsp_08_another_users_answer_does_not_enter_the_session<C: Client>() {
+    for (user, admitted) in [("alice", true), ("bob", false)] {
+        let mut world = World::expired();
+        world.setup.id_tokens_of = Some(IdTokenSubject::new("https://issuer.example", "alice", "test"));
+        let claims = json!({ "iss": "https://issuer.example", "sub": user, "aud": ["test"] }).to_string();
+        let id_token = format!("e30.{}.c2ln", Base64UrlUnpadded::encode_string(claims.as_bytes()));
+        world.auth.script([edited(move |grant| grant["id_token"] = json!(id_token))]);
+        let client = world.client::<C>();
+        for _ in 0..2 {
+            let sent = client.send(&Spec::get(world.api.url("/a")));
+            let cause = sent.map(|answer| answer.status).map_err(|problem| problem.cause);
+            assert_eq!(cause, if admitted { Ok(200) } else { Err(Some(Cause::NeedsSignIn)) }, "{user}");
+        }
+        let used = world.generations("/a").contains(&Some(1));
+        assert_eq!((used, world.token_requests()), (admitted, 1), "{user}");
     }
 }
 

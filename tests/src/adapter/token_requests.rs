@@ -1,11 +1,17 @@
 //! What a token request looks like on the wire.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
 use serde_json::json;
 use token_refresh_core::{Cause, wire::ClientAuth};
 
 use super::{
     Client, Spec,
-    world::{World, answer, problem, says},
+    world::{AN_HOUR, SOON, World, answer, problem, says},
 };
 use crate::server::{self, Challenge, ResourcePolicy, Response, Step};
 
@@ -138,4 +144,42 @@ pub fn xreq_07_i_24_each_token_stays_where_it_belongs<C: Client>() {
         assert!(world.auth.log().iter().all(|seen| !contains(seen, &tokens.access_token)));
     }
     assert!(contains(&world.api.log()[1], &renewed.access_token), "the search finds what is there");
+}
+
+/// Nothing but a handshake is sent before the server has said something: no token request in early data, where it could
+/// be replayed. A client that was built without TLS does not even come.
+pub fn xreq_11_no_token_request_is_in_the_first_flight<C: Client>() {
+    let mut world = World::expired();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let here = listener.local_addr().expect("a port");
+    world.setup.token_endpoint = format!("https://{here}/token");
+    let client = world.once_only::<C>();
+    for _ in 0..2 {
+        let records = thread::scope(|scope| {
+            let records = scope.spawn(|| first_flight(&listener));
+            assert_eq!(problem(&client, &Spec::get(world.api.url("/a"))).cause, Some(Cause::Transient));
+            // Ends the wait for a client that does not come.
+            drop(TcpStream::connect(here));
+            records.join().expect("no panic")
+        });
+        let application_data = 23;
+        assert!(!records.contains(&application_data), "{records:?}");
+        world.setup.clock.advance(AN_HOUR);
+    }
+}
+
+/// The types of the TLS records that a client sends before it is told that the handshake has failed, and after.
+fn first_flight(listener: &TcpListener) -> Vec<u8> {
+    let (mut client, _) = listener.accept().expect("a client");
+    client.set_read_timeout(Some(SOON)).expect("a socket");
+    let mut types = Vec::new();
+    let mut head = [0; 5];
+    while client.read_exact(&mut head).is_ok() {
+        types.push(head[0]);
+        let length = u64::from(u16::from_be_bytes([head[3], head[4]]));
+        let _ = std::io::copy(&mut (&client).take(length), &mut std::io::sink());
+        // A fatal alert: handshake_failure.
+        let _ = client.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+    }
+    types
 }

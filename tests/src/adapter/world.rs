@@ -54,6 +54,7 @@ impl World {
             client: ClientAuth::None { client_id: "test".to_owned() },
             scope: String::new(),
             resources: Vec::new(),
+            id_tokens_of: None,
             revocation_endpoint: None,
             access_token: issued.access_token.clone(),
             refresh_token: Some(issued.refresh_token.clone()),
