@@ -1,6 +1,10 @@
 //! What happens in a session, for `tracing` and for `metrics`: a translation of notices, and a span around each effect.
 //!
 //! Without the two features nothing of this is left in the program. Names and meaning stand in `docs/observability.md`.
+#![cfg_attr(
+    not(all(feature = "metrics", feature = "tracing")),
+    allow(unused_variables, clippy::unused_self, reason = "who is not told needs nothing")
+)]
 
 use std::sync::Arc;
 
@@ -25,7 +29,6 @@ impl Telemetry {
     pub(crate) const ON: bool = cfg!(any(feature = "metrics", feature = "tracing"));
 
     /// A session is set up.
-    #[allow(unused_variables, reason = "without the features nobody is told")]
     pub(crate) fn built(&self, config: &token_refresh_core::Config) {
         #[cfg(feature = "metrics")]
         counters::describe();
@@ -34,7 +37,6 @@ impl Telemetry {
     }
 
     /// Something happened.
-    #[allow(unused_variables, reason = "without the features nobody is told")]
     pub(crate) fn report(&self, notice: &Notice) {
         #[cfg(feature = "metrics")]
         counters::count(self, notice);
@@ -49,7 +51,6 @@ impl Telemetry {
     }
 
     /// Around the work on an effect.
-    #[allow(unused_variables, reason = "without the feature there is no span")]
     pub(crate) fn span(&self, effect: &Effect) -> Span {
         Span {
             #[cfg(feature = "tracing")]
