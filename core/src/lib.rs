@@ -18,6 +18,9 @@
 //! ([`Persistence::Shared`]) the refresh token is claimed by compare-and-set before it is presented, so that two
 //! processes never present it twice. The arrows are those of the committed table `tests/transitions.txt`:
 //! Idle → Refreshing, Idle → Failed, Refreshing → Idle, Refreshing → Failed, Failed → Idle, Failed → Refreshing.
+//! With a store the steps of a run are these:
+//!
+#![doc = include_str!("../docs/states.svg")]
 //!
 //! # The driver's loop
 //!

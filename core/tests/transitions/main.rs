@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod diagram;
 mod world;
 
 use std::{collections::BTreeSet, fs};
@@ -148,6 +149,22 @@ fn the_table_is_current() {
         first + 1,
         now.get(first),
         committed.get(first),
+    );
+}
+
+/// The picture that README and documentation show is drawn from the table.
+#[test]
+fn the_picture_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/states.svg");
+    let now = diagram::svg(&table());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, &now).expect("the picture can be written");
+    }
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        now == committed,
+        "the machine and {path} differ; if the change is meant, draw it anew and look at it:\n\
+         UPDATE=1 cargo test -p token-refresh-core --test transitions",
     );
 }
 
