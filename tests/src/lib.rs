@@ -35,6 +35,7 @@ pub mod adapter;
 pub mod authority;
 pub mod catalogue;
 pub mod certify;
+pub mod client;
 mod conformance;
 mod core_subject;
 pub mod executor;

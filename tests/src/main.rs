@@ -25,6 +25,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         }
         Command::List => {
             list::machine(options);
+            list::client(options);
             return Ok(ExitCode::SUCCESS);
         }
         Command::Machine => machine::run(options)?,

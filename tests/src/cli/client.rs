@@ -1,10 +1,40 @@
 //! `client`: an HTTP client against servers that misbehave.
 
-use token_refresh_conformance::report::Report;
+use std::sync::Mutex;
 
-use super::options::Options;
+use token_refresh_conformance::{
+    client::{self, Scenario, Subject},
+    report::{Report, Verdict},
+};
 
-/// Runs the scenarios against the program.
+use super::{options::Options, progress::Progress};
+
+/// Plays the scenarios to the program, and prints what it does not pass.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
-    Err(format!("the scenarios for {} are not part of this version", options.command_line()))
+    let scenarios = scenarios(options);
+    let subject = Subject::meet(options.program.clone())?;
+    let mut report = Report::new(options.command_line(), None);
+    let bar = Mutex::new(Progress::default());
+    report.checks = client::run(&subject, &scenarios, |done, check| {
+        if let Ok(mut bar) = bar.lock() {
+            bar.show(done as u64, scenarios.len() as u64, &check.id);
+        }
+    });
+    drop(bar);
+    for check in report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fail | Verdict::Weak)) {
+        let (id, verdict, level) = (&check.id, &check.verdict, check.level);
+        println!("{id}: {verdict} ({level} of {})", check.requirements.join(", "));
+        println!("  {}\n  {}\n", check.says, check.detail);
+    }
+    Ok(report)
+}
+
+/// Those that are asked for, by their own ids or by those of their requirements.
+pub(crate) fn scenarios(options: &Options) -> Vec<Scenario> {
+    let wanted = |scenario: &Scenario| {
+        let ids = || scenario.requirements.iter().copied().chain([scenario.id]);
+        options.only.is_empty()
+            || options.only.iter().any(|wanted| ids().any(|id| id.starts_with(wanted.as_str())))
+    };
+    client::scenarios().into_iter().filter(wanted).collect()
 }
