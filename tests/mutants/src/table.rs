@@ -44,6 +44,14 @@ pub const MUTANTS: &[Mutant] = &[
         fault: "self.queue.clone()",
     },
     Mutant {
+        id: "answered-twice-at-once",
+        says: "whoever waits is told twice in a row",
+        breaks: &["I-04"],
+        file: "outbox.rs",
+        place: "«self.said.push_back(Said::Resolve(waiters, outcome));»",
+        fault: "self.said.push_back(Said::Resolve(waiters.clone(), outcome.clone())); self.said.push_back(Said::Resolve(waiters, outcome));",
+    },
+    Mutant {
         id: "endless-queue",
         says: "any number of callers may wait",
         breaks: &["I-22"],

@@ -1,5 +1,7 @@
 //! What callers are told (I-04 to I-07, I-10, I-21, I-22, CORE-02, CORE-04, CORE-08, CORE-16, SESS-01, SESS-03).
 
+use std::collections::BTreeSet;
+
 use super::view::{Known, Source, View, Waiting};
 use super::{Case, Court};
 use crate::vocabulary::{
@@ -14,8 +16,10 @@ pub(super) fn check(case: &Case, court: &mut Court) {
         Some(Input::SignIn(_) | Input::SignOut) => identity_ends(case, court),
         _ => {}
     }
+    let mut answered = BTreeSet::new();
     for output in &entry.reply.outputs {
         if let Output::Resolve { waiter, outcome } = output {
+            court.must(answered.insert(*waiter), "I-04", || format!("waiter {waiter} is answered twice"));
             match view.waiting.get(waiter) {
                 Some(waiting) => resolved(case, *waiting, outcome, court),
                 None => {
