@@ -17,7 +17,7 @@ impl Chart {
         let shown = violation.map_or(usize::MAX, |violation| violation.at.saturating_add(1));
         for (index, entry) in history.entries.iter().enumerate().take(shown) {
             let at = entry.at - begin;
-            if index == history.calm {
+            if index == history.calm && index < history.epilogue {
                 scene.chart.divider("the script is over; all that is out is answered", at);
             }
             if index == history.epilogue {
@@ -28,7 +28,8 @@ impl Chart {
         scene.chart.fold();
         if let Some(violation) = violation {
             let entry = history.entries.get(violation.at);
-            let lane = entry.and_then(|entry| scene.clients.get(usize::from(entry.process)).copied());
+            let lane = entry
+                .and_then(|entry| scene.clients.get(usize::from(entry.process)).map(|client| client.lane));
             let at = entry.or(history.entries.last()).map_or(0, |entry| entry.at - begin);
             scene.chart.violation(lane, format!("{}: {}", violation.rule, violation.says), at);
         }
@@ -39,11 +40,18 @@ impl Chart {
 struct Scene {
     chart: Chart,
     callers: Lane,
-    clients: Vec<Lane>,
+    clients: Vec<Client>,
     store: Lane,
     server: Lane,
     api: Lane,
-    started: Vec<bool>,
+}
+
+/// One machine, as far as the chart has come.
+struct Client {
+    lane: Lane,
+    started: bool,
+    /// Whether callers can read a token.
+    published: bool,
 }
 
 impl Scene {
@@ -52,7 +60,9 @@ impl Scene {
         let processes = history.world.processes.clamp(1, 3);
         let callers = chart.participant(Role::Callers, "callers");
         let name = |p| if processes == 1 { "client".to_owned() } else { format!("client {}", Name(p)) };
-        let clients = (0..processes).map(|p| chart.participant(Role::Client, name(p))).collect();
+        let client =
+            |p| Client { lane: chart.participant(Role::Client, name(p)), started: false, published: false };
+        let clients = (0..processes).map(client).collect();
         let store = if history.world.shared {
             chart.participant(Role::Store, "store")
         } else {
@@ -61,24 +71,39 @@ impl Scene {
         };
         let server = chart.participant(Role::AuthorizationServer, "authorization server");
         let api = chart.participant(Role::Api, "API");
-        Self { chart, callers, clients, store, server, api, started: vec![false; usize::from(processes)] }
+        Self { chart, callers, clients, store, server, api }
     }
 
     fn entry(&mut self, entry: &Entry, at: u64) {
-        let process = usize::from(entry.process);
-        let Some(client) = self.clients.get(process).copied() else { return };
+        let Some(client) = self.clients.get_mut(usize::from(entry.process)) else { return };
+        let lane = client.lane;
         match &entry.input {
-            None => {
-                let again =
-                    self.started.get_mut(process).is_some_and(|started| std::mem::replace(started, true));
-                if again {
-                    self.chart.note(client, "dies, and starts again without memory", at);
-                }
+            None if std::mem::replace(&mut client.started, true) => {
+                client.published = false;
+                self.chart.note(lane, "dies, and starts again without memory", at);
             }
-            Some(input) => self.input(client, input, at),
+            None => {}
+            Some(input) => self.input(lane, input, at),
         }
-        self.reply(client, &entry.reply.answer, at);
-        entry.reply.outputs.iter().for_each(|output| self.output(client, output, at));
+        self.reply(lane, &entry.reply.answer, at);
+        for output in &entry.reply.outputs {
+            if let Output::Publish(snapshot) = output {
+                self.publish(usize::from(entry.process), snapshot.as_ref(), at);
+            } else {
+                self.output(lane, output, at);
+            }
+        }
+    }
+
+    /// That nothing is withdrawn is not worth a line.
+    fn publish(&mut self, process: usize, snapshot: Option<&Snapshot>, at: u64) {
+        let Some(client) = self.clients.get_mut(process) else { return };
+        let before = std::mem::replace(&mut client.published, snapshot.is_some());
+        match snapshot {
+            Some(snapshot) => self.chart.note(client.lane, format!("publishes {}", token(snapshot)), at),
+            None if before => self.chart.note(client.lane, "withdraws the token", at),
+            None => {}
+        }
     }
 
     fn input(&mut self, client: Lane, input: &Input, at: u64) {
@@ -152,10 +177,7 @@ impl Scene {
 
     fn output(&mut self, client: Lane, output: &Output, at: u64) {
         match output {
-            Output::Publish(Some(snapshot)) => {
-                self.chart.note(client, format!("publishes {}", token(snapshot)), at);
-            }
-            Output::Publish(None) => self.chart.note(client, "withdraws the token", at),
+            Output::Publish(_) => {}
             Output::Resolve { waiter, outcome: Ok(snapshot) } => {
                 self.chart.answer(client, self.callers, format!("caller {waiter}: {}", token(snapshot)), at);
             }

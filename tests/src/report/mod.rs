@@ -4,11 +4,17 @@
 //! client. What failed carries the smallest script that shows it and a sequence [`Chart`] of what happened.
 
 mod chart;
+mod html;
+mod json;
+mod junit;
 mod machine;
+mod rows;
+mod svg;
 
 use std::fmt;
 use std::process::ExitCode;
 
+pub use crate::catalogue::Level;
 pub use chart::{Chart, Fate, Item, Lane, Manner, Participant, Role};
 
 /// What was found out about one subject.
@@ -52,17 +58,6 @@ pub struct Check {
     pub script: Option<String>,
     /// What happened in it.
     pub history: Option<Chart>,
-}
-
-/// How binding a requirement is (RFC 2119).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Without exception.
-    Must,
-    /// Unless there is a good reason.
-    Should,
-    /// As one likes.
-    May,
 }
 
 /// What was found.
@@ -158,12 +153,12 @@ impl Check {
 }
 
 impl Outcome {
-    /// For the process: 0 conforms, 1 does not, 3 nothing was shown. (2 is for a kit that could not do its work.)
+    /// For the process: 0 conforms, 1 does not, 2 nothing was shown.
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Conforms => ExitCode::SUCCESS,
             Self::Deviates => ExitCode::from(1),
-            Self::Void => ExitCode::from(3),
+            Self::Void => ExitCode::from(2),
         }
     }
 }
@@ -178,16 +173,6 @@ impl Verdict {
             Self::NotExercised => "not-exercised",
             Self::Waived { .. } => "waived",
         }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Must => "MUST",
-            Self::Should => "SHOULD",
-            Self::May => "MAY",
-        })
     }
 }
 
@@ -211,4 +196,11 @@ impl fmt::Display for Outcome {
             Self::Void => "nothing was shown",
         })
     }
+}
+
+/// What comes from a subject, without the characters that no page and no XML may contain.
+fn printable(text: &str) -> String {
+    let is_allowed =
+        |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if is_allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
