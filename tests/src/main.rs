@@ -31,5 +31,5 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         Command::Machine => machine::run(options)?,
         Command::Client => client::run(options)?,
     };
-    Ok(summary::close(options, &report).exit_code())
+    Ok(summary::close(options, &report)?.exit_code())
 }

@@ -44,7 +44,9 @@ fn a_right_machine_conforms_on_the_other_side_of_a_pipe_too() {
 fn a_fault_is_shown_by_a_small_script_that_can_be_played_again() {
     let folder = folder("late-refusals");
     let faulty = example("faulty_machine");
+    let reports = ["--report", "out.html", "--json", "out.json", "--junit", "out.xml"];
     let run = ["machine", "--cases", "100", "--only", "I-07,I-08", "--", &faulty, "late-refusals"];
+    let run: Vec<&str> = run[..1].iter().chain(&reports).chain(&run[1..]).copied().collect();
     let (code, out, err) = tool(&folder, &run);
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("I-07 is broken: "), "{out}");
@@ -52,6 +54,10 @@ fn a_fault_is_shown_by_a_small_script_that_can_be_played_again() {
     let text = std::fs::read_to_string(&file).expect("the script was written");
     let script: token_refresh_conformance::script::Script = text.parse().expect("it is a script");
     assert!(script.steps.len() <= 3, "{text}");
+    for report in ["out.html", "out.json", "out.xml"] {
+        let written = std::fs::read_to_string(folder.join(report)).expect("the report was written");
+        assert!(written.contains("I-07"), "{report}: {written}");
+    }
     let file = file.display().to_string();
     let (code, out, _) = tool(&folder, &["machine", "--replay", &file, "--", &faulty, "late-refusals"]);
     assert!(code == 1 && out.contains("I-07 is broken: "), "{out}");

@@ -30,8 +30,8 @@ Options:
   --cases N        machine: how many histories of each kind [500]
   --replay FILE    machine: play this script and nothing else
   --report FILE    write a page for people (HTML)
-  --json FILE      write the verdicts as JSON; - is the standard output
-  --junit FILE     write the verdicts as JUnit XML; - is the standard output
+  --json FILE      write the verdicts as JSON
+  --junit FILE     write the verdicts as JUnit XML
   --help           this text
 
 Exit code: 0 it conforms, 1 it does not, 2 it could not be tested (the message

@@ -134,7 +134,8 @@ class Machine:
         self.first_at = self.now if n == 1 else self.first_at
         send_by, limit = min(self.now + s["send_limit"], latest), s["exchange_limit"]
         self.run = {"ticket": self.tickets, "epoch": self.epoch, "serial": self.serial, "refresh": self.refresh, "n": n,
-                    "begun": self.now, "due": send_by + limit + SECOND, "too_late": too_late, "wanted": True}
+                    "begun": self.now, "send_by": send_by, "due": send_by + limit + SECOND, "too_late": too_late,
+                    "wanted": True}
         self.effects.append({"run": {"exchange": {"ticket": self.tickets, "refresh_token": self.refresh,
                                                   "send_by": send_by, "limit": limit}}})
 
@@ -162,12 +163,12 @@ class Machine:
         if kind == "ambiguous" and n == 1 and "window" in self.policy:
             return self.begin()
         self.presented = n - (kind != "ambiguous")
-        if kind == "not_sent" and self.now > exchange["due"] - SECOND and not exchange["too_late"]:
+        if kind == "not_sent" and self.now > exchange["send_by"] and not exchange["too_late"]:
             return self.begin(too_late=True)
         self.unexplained += kind == "unexplained"
         if kind == "interaction":
             self.blocks[kind] = None
-        elif kind == "misconfigured" or self.unexplained == 3:
+        elif kind == "misconfigured" or self.unexplained >= 3:
             self.blocks["misconfigured"] = self.now + self.settings["cool_down"]
         else:
             delay = min(self.settings["backoff_base"] << min(self.attempts, 30), self.settings["backoff_cap"])
