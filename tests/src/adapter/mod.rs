@@ -213,6 +213,7 @@ macro_rules! adapter_rules {
             xreq_02_03_the_client_authenticates_in_one_place
             xreq_02_no_other_method_is_tried
             xreq_04_12_scope_and_resource_are_sent_if_they_were_set
+            xreq_09_each_attempt_carries_an_assertion_of_its_own
             xreq_11_no_token_request_is_in_the_first_flight
             xreq_12_an_unknown_resource_fails_its_own_session
             xreq_07_i_24_each_token_stays_where_it_belongs

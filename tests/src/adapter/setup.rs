@@ -59,6 +59,8 @@ pub struct Setup {
 pub enum Format {
     /// OAuth 2: forms, and the refresh grant of RFC 6749 §6.
     OAuth,
+    /// As `OAuth`, and each request carries an assertion made for it, named `assertion-<n>` (RFC 7523 §2.2).
+    Assertions,
     /// An endpoint of one's own: JSON with the usual names.
     Json,
 }
@@ -103,13 +105,20 @@ impl Setup {
         let endpoint = |url: &String| Endpoint::https_or_loopback(url).expect("a loopback address");
         let token = endpoint(&self.token_endpoint);
         match self.format {
-            Format::OAuth => {
+            Format::OAuth | Format::Assertions => {
                 let client = OAuthClient::new(self.client.clone()).with_scope(&*self.scope);
                 let client = self.resources.iter().fold(client, OAuthClient::with_resource);
                 let client = self.id_tokens_of.iter().cloned().fold(client, OAuthClient::with_id_tokens_of);
-                let profile = OAuthProfile::refresh_token(client, token);
                 let revocation = self.revocation_endpoint.iter().map(endpoint);
-                AnyProfile::OAuth(revocation.fold(profile, OAuthProfile::with_revocation_at))
+                match self.format {
+                    Format::Assertions => {
+                        AnyProfile::Assertions { client, token, made: AtomicU64::default() }
+                    }
+                    Format::OAuth | Format::Json => {
+                        let profile = OAuthProfile::refresh_token(client, token);
+                        AnyProfile::OAuth(revocation.fold(profile, OAuthProfile::with_revocation_at))
+                    }
+                }
             }
             Format::Json => AnyProfile::Json(JsonProfile::new(JsonEndpoint::new(), token)),
         }
@@ -148,32 +157,39 @@ pub(super) fn grant(access: &str, refresh: Option<&str>, lifetime: Option<Durati
 #[derive(Debug)]
 enum AnyProfile {
     OAuth(OAuthProfile),
+    Assertions { client: OAuthClient, token: Endpoint, made: AtomicU64 },
     Json(JsonProfile),
 }
 
 impl AnyProfile {
-    fn inner(&self) -> &dyn Profile {
+    fn inner<R>(&self, ask: impl FnOnce(&dyn Profile) -> R) -> R {
         match self {
-            Self::OAuth(profile) => profile,
-            Self::Json(profile) => profile,
+            Self::OAuth(profile) => ask(profile),
+            Self::Json(profile) => ask(profile),
+            Self::Assertions { client, token, made } => {
+                let assertion = format!("assertion-{}", made.fetch_add(1, Ordering::SeqCst));
+                let client =
+                    client.clone().with_parameter("client_assertion", assertion).expect("a free name");
+                ask(&OAuthProfile::refresh_token(client, token.clone()))
+            }
         }
     }
 }
 
 impl Profile for AnyProfile {
     fn renewal(&self) -> Renewal {
-        self.inner().renewal()
+        self.inner(|profile| profile.renewal())
     }
 
     fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
-        self.inner().request(refresh)
+        self.inner(|profile| profile.request(refresh))
     }
 
     fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        self.inner().read(response, now)
+        self.inner(|profile| profile.read(response, now))
     }
 
     fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
-        self.inner().revocation(refresh)
+        self.inner(|profile| profile.revocation(refresh))
     }
 }

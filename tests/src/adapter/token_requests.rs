@@ -10,10 +10,10 @@ use serde_json::json;
 use token_refresh_core::{Cause, wire::ClientAuth};
 
 use super::{
-    Client, Spec,
+    Client, Format, Spec,
     world::{AN_HOUR, SOON, World, answer, problem, says},
 };
-use crate::server::{self, Challenge, ResourcePolicy, Response, Step};
+use crate::server::{self, Challenge, Cut, ResourcePolicy, Response, Step};
 
 /// One form, each parameter once and none empty, to the endpoint as it was configured; the answer is to be JSON.
 pub fn xreq_01_10_the_refresh_grant_is_one_form<C: Client>() {
@@ -103,6 +103,29 @@ pub fn xreq_04_12_scope_and_resource_are_sent_if_they_were_set<C: Client>() {
             assert_eq!(value("resource"), asked.then_some("https://api.example.com/"));
             world.expire();
         }
+    }
+}
+
+/// A profile is asked for a request for each attempt, so that an assertion in it is never sent twice: not after a lost
+/// answer, and not after one that says to come back.
+pub fn xreq_09_each_attempt_carries_an_assertion_of_its_own<C: Client>() {
+    for step in [Step::new().cut(Cut::BeforeProcessing), says(429, "slow_down")] {
+        let mut world = World::expired();
+        world.setup.format = Format::Assertions;
+        world.auth.script([step.clone()]);
+        let client = world.client::<C>();
+        if client.send(&Spec::get(world.api.url("/a"))).is_err() {
+            world.setup.clock.advance(AN_HOUR);
+            assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200, "{step:?}");
+        }
+        let requests = world.auth.token_requests();
+        let sent: Vec<_> = requests.iter().flat_map(|request| &request.params).collect();
+        let sent =
+            sent.into_iter().filter(|(name, _)| name == "client_assertion").map(|(_, value)| value.as_str());
+        let mut sent: Vec<_> = sent.collect();
+        assert_eq!(sent.len(), 2, "{step:?}");
+        sent.dedup();
+        assert_eq!(sent.len(), 2, "{step:?}");
     }
 }
 

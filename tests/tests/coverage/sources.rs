@@ -99,12 +99,15 @@ impl Sources {
             if let Some(name) = line.strip_prefix("mod ").and_then(|line| line.strip_suffix(" {")) {
                 module = name;
             }
-            if !line.contains("adapter_rules!") {
-                continue;
-            }
-            let without = line.contains("(without redirects:");
-            let held = rules.iter().take(if without { 1 } else { rules.len() }).flatten().cloned().collect();
-            self.users.entry(adapter.to_owned()).or_default().insert(module.to_owned(), held);
+            let Some((_, what)) = line.split_once("adapter_rules!(") else { continue };
+            let what = what.trim_end_matches(");");
+            let held: Vec<String> = match what.split_once(": ") {
+                None => rules.concat(),
+                Some(("without redirects", _)) => rules.first().cloned().unwrap_or_default(),
+                Some((_, named)) => named.split(' ').map(str::to_owned).collect(),
+            };
+            let ways = self.users.entry(adapter.to_owned()).or_default();
+            ways.entry(module.to_owned()).or_default().extend(held);
         }
     }
 
