@@ -15,6 +15,7 @@
 //! every wait is bounded. What a client says it is not able to do is not held against it; the scenarios that need it are
 //! not exercised.
 
+mod caller;
 pub mod driver;
 mod program;
 pub mod protocol;

@@ -1,4 +1,4 @@
-// Speaks the protocol of the conformance kit on behalf of a client: `PROTOCOL.md`, "HTTP clients".
+// Speaks the protocol of the conformance kit on behalf of a client: tests/PROTOCOL.md, "An HTTP client in another process".
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::{
     Scenario,
+    caller::Client,
     protocol::{Cause, Settings},
     stage::{Flaw, Played, Stage, check},
 };
@@ -74,7 +75,7 @@ fn lost(stage: &mut Stage<'_>, step: Step) -> Played {
     once_more_at_most(stage, &client)
 }
 
-fn once_more_at_most(stage: &Stage<'_>, client: &super::super::stage::Client<'_>) -> Played {
+fn once_more_at_most(stage: &Stage<'_>, client: &Client<'_>) -> Played {
     client.get("/a")?.outcome()?;
     let served = stage.until_served(client);
     stage.presented_at_most(2)?;

@@ -116,9 +116,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// The API refuses every token like this.
+/// The API refuses the next tokens like this.
 fn refuse(stage: &Stage<'_>, status: u16, challenge: Challenge) {
-    stage.api.change(|policy| *policy = ResourcePolicy { refuse: Refuse::All, status, challenge });
+    stage.forgive();
+    // So that it ends, the API relents after ten refusals.
+    stage.api.change(|policy| *policy = ResourcePolicy { refuse: Refuse::Next(10), status, challenge });
 }
 
 fn raw(fields: &[&str]) -> Challenge {
@@ -156,6 +158,7 @@ fn huge_fields(stage: &mut Stage<'_>) -> Played {
 }
 
 fn second_refusal(stage: &mut Stage<'_>) -> Played {
+    stage.forgive();
     let again = Response::new(401).header("WWW-Authenticate", "Bearer error=\"invalid_token\"").body("again");
     stage.api.script([Step::new(), Step::new().answer(again)]);
     let client = stage.client_with_dead_token()?;

@@ -2,8 +2,9 @@
 
 use super::super::{
     Scenario,
+    caller::{Client, Sent},
     protocol::{Ability, Cause, Settings},
-    stage::{Client, Flaw, Played, Sent, Stage, check, invalid_grant},
+    stage::{Flaw, Played, Stage, check, invalid_grant},
 };
 use crate::server::{Gate, Refuse, Response, Step};
 
@@ -137,6 +138,7 @@ fn herd_fails(stage: &mut Stage<'_>) -> Played {
 }
 
 fn late_refusal(stage: &mut Stage<'_>) -> Played {
+    stage.forgive();
     let client = stage.client_with_dead_token()?;
     let verdict = stage.hold_verdicts("/late", 1);
     let late = client.get("/late")?;
@@ -175,6 +177,7 @@ fn after(stage: &mut Stage<'_>, answer: Response) -> Played {
 /// 1 and 2 are sent with the old token. 1 is refused, a new token comes, 1 is sent again and is under way. Now 2 is
 /// refused.
 fn demand_during_release(stage: &mut Stage<'_>) -> Played {
+    stage.forgive();
     let client = stage.client_with_dead_token()?;
     let verdict = stage.hold_verdicts("/2", 1);
     let second = client.get("/2")?;
@@ -207,6 +210,7 @@ fn token_endpoint_401(stage: &mut Stage<'_>) -> Played {
 
 /// So that it ends, the API relents after twenty refusals.
 fn one_repetition(stage: &mut Stage<'_>) -> Played {
+    stage.forgive();
     stage.api.change(|policy| policy.refuse = Refuse::Next(20));
     stage.client()?.get("/a")?.outcome()?;
     let attempts = stage.api.generations("/a").len();
@@ -214,6 +218,7 @@ fn one_repetition(stage: &mut Stage<'_>) -> Played {
 }
 
 fn breaker(stage: &mut Stage<'_>) -> Played {
+    stage.forgive();
     stage.api.change(|policy| policy.refuse = Refuse::Next(60));
     let client = stage.client()?;
     for _ in 0..20 {
