@@ -1,9 +1,6 @@
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use alloc::{collections::VecDeque, sync::Arc};
 
-use crate::{Action, Effect, Notice, Outcome, Snapshot, WaiterId};
+use crate::{Action, Effect, Notice, Outcome, Snapshot, waiters::Waiters};
 
 /// What the driver has yet to be told. Effects come last, whatever the order in which they arose, so that callers are
 /// served before work begins.
@@ -17,7 +14,7 @@ pub(crate) struct Outbox {
 #[derive(Clone, Debug)]
 enum Said {
     Publish(Option<Arc<Snapshot>>),
-    Resolve(BTreeSet<WaiterId>, Outcome),
+    Resolve(Waiters, Outcome),
     Notify(Notice),
 }
 
@@ -26,7 +23,7 @@ impl Outbox {
         self.said.push_back(Said::Publish(snapshot));
     }
 
-    pub(crate) fn resolve(&mut self, waiters: BTreeSet<WaiterId>, outcome: Outcome) {
+    pub(crate) fn resolve(&mut self, waiters: Waiters, outcome: Outcome) {
         self.said.push_back(Said::Resolve(waiters, outcome));
     }
 
@@ -41,7 +38,7 @@ impl Outbox {
     pub(crate) fn pop(&mut self) -> Option<Action> {
         while let Some(said) = self.said.front_mut() {
             if let Said::Resolve(waiters, outcome) = said
-                && let Some(waiter) = waiters.pop_first()
+                && let Some(waiter) = waiters.pop()
             {
                 return Some(Action::Resolve { waiter, outcome: outcome.clone() });
             }
