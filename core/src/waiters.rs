@@ -98,7 +98,9 @@ mod tests {
         for round in 0..20_000 {
             match rng.next() % 8 {
                 0..4 => match waiters.join(300) {
-                    Some(waiter) => assert!(model.last().is_none_or(|last| *last < waiter) && model.insert(waiter)),
+                    Some(waiter) => {
+                        assert!(model.last().is_none_or(|last| *last < waiter) && model.insert(waiter))
+                    }
                     None => assert_eq!(model.len(), 300),
                 },
                 4 | 5 => {

@@ -81,7 +81,7 @@ impl Session {
     /// Dropping the future ends the wait and changes nothing.
     pub fn settle_async(&self, limit: Duration) -> SettleFuture {
         let engine = Arc::clone(self.engine());
-        SettleFuture(Wait::new(Settled(Arc::clone(&engine)), engine, limit))
+        SettleFuture(Wait::new(Settled::new(Arc::clone(&engine)), engine, limit))
     }
 }
 

@@ -37,7 +37,9 @@ pub(crate) struct Engine {
 pub(crate) struct Inner {
     pub(crate) machine: Machine,
     waiting: BTreeMap<WaiterId, Arc<Slot>>,
-    settling: Vec<Waker>,
+    /// Each in a place of its own, which it leaves when it waits no longer.
+    settling: BTreeMap<u64, Waker>,
+    last_settling: u64,
     /// How many effects are being run, those included that the machine does not wait for.
     running: usize,
     /// Whether somebody keeps watch over what is owed to the store.
@@ -80,8 +82,14 @@ impl Engine {
         telemetry: Telemetry,
         runner: Box<dyn Runner>,
     ) -> Arc<Self> {
-        let inner =
-            Inner { machine, waiting: BTreeMap::new(), settling: Vec::new(), running: 0, watched: false };
+        let inner = Inner {
+            machine,
+            waiting: BTreeMap::new(),
+            settling: BTreeMap::new(),
+            last_settling: 0,
+            running: 0,
+            watched: false,
+        };
         Arc::new(Self {
             inner: Mutex::new(inner),
             published: Published::default(),
@@ -102,7 +110,7 @@ impl Engine {
     /// A demand, and its answer to come.
     pub(crate) fn demand(self: &Arc<Self>, ask: impl FnOnce(&mut Machine, Timestamp) -> Acquire) -> Demand {
         let demand = self.call(|inner, now| match ask(&mut inner.machine, now) {
-            Acquire::Ready(snapshot) => Demand::answered(self.answer(Ok(snapshot))),
+            Acquire::Ready(snapshot) => Demand::answered(self.answer(Ok(snapshot), &mut None)),
             Acquire::Failed(failure) => Demand::answered(Err(failure)),
             Acquire::Wait(waiter) => {
                 // In its place before the drain, which may answer it.
@@ -139,16 +147,27 @@ impl Engine {
     }
 
     /// Whether nothing is under way and nothing is owed.
-    pub(crate) fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_settled(&self, place: &mut Option<u64>, context: &mut Context<'_>) -> Poll<()> {
+        // Cloned and dropped outside the lock: a waker is foreign code.
         let waker = context.waker().clone();
         let mut inner = self.lock();
         if inner.is_settled() {
             return Poll::Ready(());
         }
-        if !inner.settling.iter().any(|known| known.will_wake(&waker)) {
-            inner.settling.push(waker);
-        }
+        let place = *place.get_or_insert_with(|| {
+            inner.last_settling += 1;
+            inner.last_settling
+        });
+        let old = inner.settling.insert(place, waker);
+        drop(inner);
+        drop(old);
         Poll::Pending
+    }
+
+    /// This one waits no longer.
+    pub(crate) fn forget_settling(&self, place: u64) {
+        let waker = self.lock().settling.remove(&place);
+        drop(waker);
     }
 
     /// Nobody keeps watch any more, though something may be owed: the next call sets up another watch.
@@ -192,13 +211,13 @@ impl Engine {
     }
 
     fn drain(&self, inner: &mut Inner) -> Rest {
-        let mut rest = Rest::default();
+        let (mut rest, mut token) = (Rest::default(), None);
         while let Some(action) = inner.machine.poll_action() {
             match action {
                 Action::Publish(snapshot) => self.published.set(snapshot.as_deref()),
                 Action::Resolve { waiter, outcome } => {
                     let slot = inner.waiting.remove(&waiter);
-                    rest.wake.extend(slot.and_then(|slot| slot.fill(self.answer(outcome))));
+                    rest.wake.extend(slot.and_then(|slot| slot.fill(self.answer(outcome, &mut token))));
                 }
                 Action::Notify(notice) => {
                     self.observers.push(notice);
@@ -214,16 +233,22 @@ impl Engine {
         }
         rest.vigil = inner.owed().is_some() && !std::mem::replace(&mut inner.watched, true);
         if inner.is_settled() {
-            rest.wake.append(&mut inner.settling);
+            rest.wake.extend(std::mem::take(&mut inner.settling).into_values());
         }
         rest
     }
 
-    /// The published token, where it is the one that is meant: its header field is built already.
-    fn answer(&self, outcome: Outcome) -> Answer {
+    /// The token of the answer before, or the published one, where it is the one that is meant: its header field is
+    /// built already.
+    fn answer(&self, outcome: Outcome, before: &mut Option<Arc<Token>>) -> Answer {
         let snapshot = outcome?;
+        if let Some(token) = before.as_ref().filter(|token| token.id() == snapshot.id) {
+            return Ok(Arc::clone(token));
+        }
         let published = self.published.get().filter(|token| token.id() == snapshot.id);
-        Ok(published.unwrap_or_else(|| Token::new(&snapshot)))
+        let token = Arc::new(published.unwrap_or_else(|| Token::new(&snapshot)));
+        *before = Some(Arc::clone(&token));
+        Ok(token)
     }
 
     /// The machine does not panic and no foreign code runs under the lock, so a poisoned lock means nothing.

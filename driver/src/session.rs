@@ -194,7 +194,7 @@ impl Session {
     /// # Errors
     /// [`Error::TimedOut`].
     pub fn settle(&self, limit: Duration) -> Result<(), Error> {
-        wait(&self.engine, Settled(Arc::clone(&self.engine)), limit).ok_or(Error::TimedOut)
+        wait(&self.engine, Settled::new(Arc::clone(&self.engine)), limit).ok_or(Error::TimedOut)
     }
 }
 

@@ -9,8 +9,8 @@ use token_refresh_core::{Failure, WaiterId};
 
 use crate::{Token, engine::Engine};
 
-/// What a caller is told in the end.
-pub(crate) type Answer = Result<Token, Failure>;
+/// What a caller is told in the end. One token for all who waited for it, so that a place in the queue is small.
+pub(crate) type Answer = Result<Arc<Token>, Failure>;
 
 /// A caller's demand, and its answer to come: a future, whoever waits for it. Dropping it takes the caller out of the
 /// queue and does nothing else (CORE-14).
@@ -28,9 +28,7 @@ impl Demand {
     pub(crate) fn waiting(engine: Arc<Engine>, waiter: WaiterId, slot: Arc<Slot>) -> Self {
         Self { slot, place: Some((engine, waiter)) }
     }
-}
 
-impl Demand {
     /// Whether the caller had to join the queue.
     pub(crate) fn joined(&self) -> bool {
         self.place.is_some()
@@ -38,14 +36,14 @@ impl Demand {
 }
 
 impl Future for Demand {
-    type Output = Answer;
+    type Output = Result<Token, Failure>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = self.slot.poll(context);
         if answer.is_ready() {
             self.place = None;
         }
-        answer
+        answer.map_ok(Arc::unwrap_or_clone)
     }
 }
 
@@ -58,13 +56,32 @@ impl Drop for Demand {
 }
 
 /// The end of everything that is under way or owed: a future.
-pub(crate) struct Settled(pub(crate) Arc<Engine>);
+pub(crate) struct Settled {
+    engine: Arc<Engine>,
+    /// Where its waker is, once it waits.
+    place: Option<u64>,
+}
+
+impl Settled {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, place: None }
+    }
+}
 
 impl Future for Settled {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.0.poll_settled(context)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { engine, place } = &mut *self;
+        engine.poll_settled(place, context)
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.engine.forget_settling(place);
+        }
     }
 }
 
@@ -92,6 +109,9 @@ impl Slot {
     }
 
     fn poll(&self, context: &mut Context<'_>) -> Poll<Answer> {
+        if let Place::Answered(answer) = &*self.lock() {
+            return Poll::Ready(answer.clone());
+        }
         // Cloned and dropped outside the lock: a waker is foreign code.
         let waker = context.waker().clone();
         let old = match &mut *self.lock() {

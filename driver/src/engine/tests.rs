@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    pin::Pin,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc::channel,
@@ -12,7 +13,7 @@ use std::{
 use token_refresh_core::{Config, FailureKind, Grant, Persistence};
 
 use super::*;
-use crate::{ManualClock, Session};
+use crate::{ManualClock, Session, wait::Settled};
 
 /// Cannot start anything.
 struct Nothing;
@@ -85,6 +86,26 @@ fn rule_8_a_watch_or_a_delivery_that_could_not_be_started_is_tried_again() {
     engine.call(|_, _| ());
     assert_eq!(attempts.vigils.load(Ordering::SeqCst), before.0 + 1);
     assert_eq!(attempts.deliveries.load(Ordering::SeqCst), before.1 + 1);
+}
+
+#[test]
+fn whoever_no_longer_waits_for_the_end_leaves_nothing_behind() {
+    let mut config = Config::default();
+    config.persistence = Persistence::Shared;
+    let machine = Machine::new(config, 1, Timestamp::ZERO).unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let engine = Engine::new(machine, clock, Telemetry::default(), Box::new(Nothing));
+    // The store cannot be told of the sign-in, so that is owed to it.
+    engine.call(|inner, now| inner.machine.sign_in(Grant::new("at1").unwrap(), now));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut first = Settled::new(Arc::clone(&engine));
+    for _ in 0..100 {
+        assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut Settled::new(Arc::clone(&engine))).poll(&mut context).is_pending());
+        assert_eq!(engine.lock().settling.len(), 1);
+    }
+    drop(first);
+    assert!(engine.lock().settling.is_empty());
 }
 
 #[test]
