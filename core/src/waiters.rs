@@ -99,7 +99,7 @@ mod tests {
             match rng.next() % 8 {
                 0..4 => match waiters.join(300) {
                     Some(waiter) => {
-                        assert!(model.last().is_none_or(|last| *last < waiter) && model.insert(waiter))
+                        assert!(model.last().is_none_or(|last| *last < waiter) && model.insert(waiter));
                     }
                     None => assert_eq!(model.len(), 300),
                 },
