@@ -15,8 +15,11 @@
 
 use std::cell::Cell;
 
+mod claims;
+pub mod explore;
 mod table;
 
+pub use claims::{MORE, PROTOCOL};
 pub use table::{MUTANTS, Mutant};
 
 include!(concat!(env!("OUT_DIR"), "/core.rs"));
@@ -27,7 +30,8 @@ std::thread_local! {
 
 /// Switches this fault on, and every other one off, for machines of this thread. `None`: all off.
 pub fn plant(mutant: Option<&Mutant>) {
-    let switch = mutant.and_then(|mutant| (1..).zip(MUTANTS).find(|(_, known)| known.id == mutant.id));
+    let switch = mutant
+        .and_then(|mutant| (1..).zip(MUTANTS.iter().chain(MORE)).find(|(_, known)| known.id == mutant.id));
     PLANTED.set(switch.map_or(0, |(switch, _)| switch));
 }
 
