@@ -40,8 +40,8 @@ pub const MUTANTS: &[Mutant] = &[
         says: "the queue is served and kept",
         breaks: &["I-04"],
         file: "waiters.rs",
-        place: "«mem::take(&mut self.queue)»",
-        fault: "self.queue.clone()",
+        place: "«mem::replace(self, Self { last, ..Self::default() })»",
+        fault: "self.clone()",
     },
     Mutant {
         id: "answered-twice-at-once",
