@@ -9,12 +9,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{LIFETIME, PATIENCE, Server, Wire, profile, server};
+use token_refresh_core::Body;
 use token_refresh_driver::{
-    BuildError, Error, FailureKind, ManualClock, Session, Sessions, Timestamp, store::MemoryTable,
+    BuildError, Error, FailureKind, ManualClock, Session, Sessions, Store, Timestamp, store::MemoryTable,
 };
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -55,6 +56,14 @@ impl World {
 
     fn token(&self, key: u32) -> String {
         self.sessions.get(&key).unwrap().token().unwrap().secret().expose().to_owned()
+    }
+
+    /// The refresh token that is stored.
+    fn refresh_token(&self, key: u32) -> Option<String> {
+        match Store::load(&self.store.store(key)).unwrap().record?.body {
+            Body::Grant { grant, .. } => grant.refresh_token().map(|token| token.expose().into()),
+            Body::Vacant | Body::SignedOut => None,
+        }
     }
 
     fn opened(&self) -> usize {
@@ -190,6 +199,12 @@ fn i_23_a_session_let_go_during_its_refresh_ends_it_and_the_next_one_adopts() {
     let refused = next.token().unwrap().id();
     assert_eq!(next.reject_within(refused, Duration::ZERO).err(), Some(Error::TimedOut));
     call.grant("at-new", "rt-new");
+    // Time must not pass before the first has saved, or its claim would run out.
+    let start = Instant::now();
+    while world.refresh_token(1).as_deref() != Some("rt-new") {
+        assert!(start.elapsed() < PATIENCE, "it is not saved");
+        thread::yield_now();
+    }
     // Both end by themselves: one has saved, the other has watched the claim until it was gone.
     support::until(&world.clock, 1, || {
         next.current().is_some_and(|token| token.secret().expose() == "at-new")
