@@ -82,12 +82,24 @@ pub enum Effect {
         send_by: Timestamp,
         /// How long the attempt may take, from its first byte to the last of the answer.
         limit: Duration,
+        /// Which scope to ask for.
+        scope: Scope,
     },
     /// Revoke this refresh token of a session that has ended (RFC 7009), as best you can. Not answered.
     Revoke {
         /// The refresh token.
         refresh: Secret,
     },
+}
+
+/// Which scope an exchange asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The one that was configured, if any.
+    #[default]
+    Configured,
+    /// None, which means the one that was granted (RFC 6749 §6): the server has refused the configured one.
+    Granted,
 }
 
 /// What became of an effect. Data rather than methods, so that it can be recorded and replayed.
@@ -148,7 +160,10 @@ pub enum ExchangeError {
     NotSent,
     /// Something was sent and no usable answer came: the refresh token may be spent.
     #[error("no usable answer")]
-    Ambiguous,
+    Ambiguous {
+        /// The server's wish, if an answer came that had one (RETRY-05). It puts off the prompt presentation, too.
+        retry_after: Option<Duration>,
+    },
     /// The server answered that it cannot do it now, and did not.
     #[error("the server cannot answer now")]
     Transient {
@@ -167,6 +182,14 @@ pub enum ExchangeError {
     /// Only the operator can help; the refresh token is kept.
     #[error("the client or the request is not acceptable")]
     Misconfigured,
+    /// `invalid_request`. Some servers say so when two use one refresh token at once: tried once more after a look at the
+    /// store, and then as [`Misconfigured`](Self::Misconfigured).
+    #[error("the request is not acceptable, or another one was under way")]
+    InvalidRequest,
+    /// `invalid_scope` in answer to a request for a scope: tried once more without one ([`Scope::Granted`]), and then as
+    /// [`Interaction`](Self::Interaction), because the grant itself has shrunk.
+    #[error("the scope is not granted")]
+    InvalidScope,
 }
 
 /// Where a current token came from.

@@ -35,7 +35,7 @@
 //! }
 //! fn ask_the_server(_refresh: Option<&Secret>) -> Result<Grant, ExchangeError> {
 //!     let grant = Grant::new("at-2").and_then(|grant| grant.with_refresh_token("rt-2"));
-//!     grant.map_err(|_| ExchangeError::Ambiguous) // a real driver sends one request here
+//!     grant.map_err(|_| ExchangeError::Ambiguous { retry_after: None }) // a real driver sends one request here
 //! }
 //!
 //! let mut machine = Machine::new(Config::default(), 0x5eed, clock())?;
@@ -129,7 +129,7 @@ pub use crate::{
     },
     failure::{Cause, Failure, FailureKind, Misuse, Retry},
     io::{
-        Acquire, Action, CommitError, Effect, Event, Exchange, ExchangeError, Notice, Origin, Outcome,
+        Acquire, Action, CommitError, Effect, Event, Exchange, ExchangeError, Notice, Origin, Outcome, Scope,
         StoreError, StoreOperation, Ticket, Trigger, WaiterId,
     },
     machine::{Machine, State},

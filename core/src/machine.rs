@@ -259,7 +259,7 @@ impl Machine {
         if let Some(presentation) = self.given_up.get(&ticket) {
             let (sent_at, result) = match event {
                 Event::Exchanged { sent_at, result, .. } => (sent_at, result),
-                Event::Abandoned { .. } => (self.now, Err(ExchangeError::Ambiguous)),
+                Event::Abandoned { .. } => (self.now, Err(ExchangeError::Ambiguous { retry_after: None })),
                 Event::Loaded { .. } | Event::Committed { .. } => return Err(Misuse::WrongKind),
             };
             let presentation = presentation.clone();

@@ -1,7 +1,10 @@
 use alloc::sync::Arc;
 use core::mem;
 
-use crate::{Epoch, Exchange, Failure, Grant, Record, Snapshot, Ticket, Timestamp, TokenId, Trigger};
+use crate::{
+    Epoch, Exchange, ExchangeError, Failure, Grant, Record, Scope, Snapshot, Ticket, Timestamp, TokenId,
+    Trigger,
+};
 
 /// What the machine is doing. Only `transitions.rs` changes it.
 #[derive(Clone, Debug)]
@@ -40,6 +43,10 @@ pub(crate) struct Run {
     pub(crate) conflict: bool,
     /// It was too late to send in this run before.
     pub(crate) late: bool,
+    /// The server answered `invalid_request` in this run before.
+    pub(crate) disputed: bool,
+    /// The server refused the configured scope in this run.
+    pub(crate) scope: Scope,
 }
 
 /// The effect that is out.
@@ -110,6 +117,29 @@ impl Run {
             watching_since: None,
             conflict: false,
             late: false,
+            disputed: false,
+            scope: Scope::Configured,
+        }
+    }
+
+    /// Whether the presentation is to be repeated at once, which happens one time for each of these reasons. The refresh
+    /// token is as good as before, and the store is read again first.
+    pub(crate) fn goes_on_after(
+        &mut self,
+        error: ExchangeError,
+        presentation: &Presentation,
+        now: Timestamp,
+    ) -> bool {
+        match error {
+            ExchangeError::NotSent => now > presentation.send_by && !mem::replace(&mut self.late, true),
+            ExchangeError::InvalidRequest => !mem::replace(&mut self.disputed, true),
+            ExchangeError::InvalidScope => mem::replace(&mut self.scope, Scope::Granted) == Scope::Configured,
+            ExchangeError::Ambiguous { .. }
+            | ExchangeError::Transient { .. }
+            | ExchangeError::Unexplained
+            | ExchangeError::Permanent
+            | ExchangeError::Interaction
+            | ExchangeError::Misconfigured => false,
         }
     }
 

@@ -4,7 +4,7 @@
 //! ends it with [`finish`](Machine::finish) or [`fail`](Machine::fail), so that no run can be forgotten.
 
 use alloc::sync::Arc;
-use core::mem;
+use core::{mem, time::Duration};
 
 use crate::{
     Acquire, AmbiguousPolicy, Body, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind,
@@ -357,7 +357,7 @@ impl Machine {
         let give_up_at = send_by.after(limit).after(Config::SLACK);
         self.pacing.started(now);
         self.outbox.notify(Notice::ExchangeStarted { exchange: presentation.exchange() });
-        self.outbox.run(Effect::Exchange { ticket, refresh, send_by, limit });
+        self.outbox.run(Effect::Exchange { ticket, refresh, send_by, limit, scope: run.scope });
         let step = Step::Exchange(presentation);
         self.stage = Stage::Refreshing(Run { step, ticket, give_up_at, ..run });
     }
@@ -401,20 +401,22 @@ impl Machine {
                 self.refused(&presentation);
                 self.proceed(run, now);
             }
-            ExchangeError::Ambiguous if !certain => {
+            ExchangeError::Ambiguous { retry_after } if !certain => {
                 self.lineage.sent = presentation.n;
-                self.on_ambiguous(run, presentation.n, now);
+                self.on_ambiguous(run, presentation.n, retry_after, now);
             }
-            ExchangeError::NotSent if now > presentation.send_by && !mem::replace(&mut run.late, true) => {
+            _ if run.goes_on_after(error, &presentation, now) => {
                 self.lineage.sent = unsent;
                 self.reconsider(run, now);
             }
             ExchangeError::NotSent
-            | ExchangeError::Ambiguous
+            | ExchangeError::Ambiguous { .. }
             | ExchangeError::Transient { .. }
             | ExchangeError::Unexplained
             | ExchangeError::Interaction
-            | ExchangeError::Misconfigured => {
+            | ExchangeError::Misconfigured
+            | ExchangeError::InvalidRequest
+            | ExchangeError::InvalidScope => {
                 self.lineage.sent = unsent;
                 let failure = self.answered(error, now);
                 self.stop(run, failure, now);
@@ -426,33 +428,37 @@ impl Machine {
     pub(crate) fn answered(&mut self, error: ExchangeError, now: Timestamp) -> Failure {
         let Self { pacing, config, rng, lineage, .. } = self;
         match error {
-            ExchangeError::Transient { retry_after } => {
+            ExchangeError::Transient { retry_after } | ExchangeError::Ambiguous { retry_after } => {
                 pacing.back_off(FailureKind::Transient, retry_after, config, rng, now)
             }
             ExchangeError::Unexplained => pacing.unexplained(config, rng, now),
-            ExchangeError::Interaction => {
+            ExchangeError::Interaction | ExchangeError::InvalidScope => {
                 lineage.verdict = Some(FailureKind::Interaction);
                 Failure::never(FailureKind::Interaction)
             }
-            ExchangeError::Misconfigured => {
+            ExchangeError::Misconfigured | ExchangeError::InvalidRequest => {
                 pacing.hold(FailureKind::Misconfigured, now.after(config.cool_down))
             }
-            ExchangeError::NotSent | ExchangeError::Ambiguous | ExchangeError::Permanent => {
+            ExchangeError::NotSent | ExchangeError::Permanent => {
                 pacing.back_off(FailureKind::Transient, None, config, rng, now)
             }
         }
     }
 
-    pub(crate) fn on_ambiguous(&mut self, run: Run, n: u32, now: Timestamp) {
-        let prompt = match self.config.ambiguous {
-            AmbiguousPolicy::Once { .. } | AmbiguousPolicy::UntilUsed => n == 1,
-            AmbiguousPolicy::NonRotating | AmbiguousPolicy::Never { .. } => false,
-        };
+    pub(crate) fn on_ambiguous(&mut self, run: Run, n: u32, retry_after: Option<Duration>, now: Timestamp) {
+        // A server that names a time is not asked before it (RETRY-05); whether the window is still open then, the next
+        // demand sees.
+        let at_once = retry_after.unwrap_or_default().is_zero();
+        let prompt = at_once
+            && match self.config.ambiguous {
+                AmbiguousPolicy::Once { .. } | AmbiguousPolicy::UntilUsed => n == 1,
+                AmbiguousPolicy::NonRotating | AmbiguousPolicy::Never { .. } => false,
+            };
         if prompt {
             return self.reconsider(run, now);
         }
         let Self { pacing, config, rng, .. } = self;
-        let mut failure = pacing.back_off(FailureKind::Uncertain, None, config, rng, now);
+        let mut failure = pacing.back_off(FailureKind::Uncertain, retry_after, config, rng, now);
         if !config.ambiguous.last_resort() {
             failure.retry = Retry::Never;
         }
@@ -474,7 +480,7 @@ impl Machine {
             Step::Commit { .. } => self.on_committed(run, Err(CommitError::Unavailable), now),
             Step::Exchange(presentation) => {
                 let sent_at = presentation.started;
-                self.on_exchanged(run, sent_at, Err(ExchangeError::Ambiguous), now);
+                self.on_exchanged(run, sent_at, Err(ExchangeError::Ambiguous { retry_after: None }), now);
             }
         }
     }

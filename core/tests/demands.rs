@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use token_refresh_core::{
     Acquire, Action, Config, Effect, Epoch, Event, Failure, Generation, Grant, Machine, Misuse, Persistence,
-    Snapshot, Stored, Ticket, Timestamp, TokenId, Version, WaiterId,
+    Scope, Snapshot, Stored, Ticket, Timestamp, TokenId, Version, WaiterId,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -155,7 +155,7 @@ fn core_17_what_comes_twice_or_from_nowhere_changes_nothing() {
     unchanged(&mut machine, load, Misuse::WrongKind);
     answer(
         &mut machine,
-        Effect::Exchange { ticket, refresh: None, send_by: START, limit: LIMIT },
+        Effect::Exchange { ticket, refresh: None, send_by: START, limit: LIMIT, scope: Scope::Configured },
         &mut stored,
         2,
     );

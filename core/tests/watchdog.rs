@@ -90,7 +90,11 @@ fn rule_4_the_next_effect_of_the_run_is_spared_too() {
     let [lost] = exchanges(&drain(&mut machine))[..] else { panic!("one exchange") };
     let woken = after(DUE).after(Duration::from_secs(1));
     machine.handle_timeout(woken);
-    let event = Event::Exchanged { ticket: lost, sent_at: START, result: Err(ExchangeError::Ambiguous) };
+    let event = Event::Exchanged {
+        ticket: lost,
+        sent_at: START,
+        result: Err(ExchangeError::Ambiguous { retry_after: None }),
+    };
     assert_eq!(machine.handle_event(event, woken), Ok(()));
     let [again] = exchanges(&drain(&mut machine))[..] else { panic!("it is presented once more") };
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use token_refresh_core::{
-    ExchangeError::{self, Ambiguous, Interaction, Misconfigured, Permanent, Transient, Unexplained},
+    ExchangeError::{
+        self, Interaction, InvalidRequest, InvalidScope, Misconfigured, Permanent, Transient, Unexplained,
+    },
     Secret, Timestamp,
     wire::{ClientAuth, JsonEndpoint, MAX_BODY, OAuthClient, Reply},
 };
@@ -28,6 +30,7 @@ use Asked::{Confidential, Json, Public, Scoped};
 const ALL: [Asked; 4] = [Confidential, Scoped, Public, Json];
 const OAUTH: [Asked; 3] = [Confidential, Scoped, Public];
 const LATER: ExchangeError = Transient { retry_after: None };
+const LOST: ExchangeError = ExchangeError::Ambiguous { retry_after: None };
 const NOW: Timestamp = Timestamp::from_millis(784_111_777_000);
 
 fn read(asked: Asked, reply: &Reply<'_>) -> Result<(), ExchangeError> {
@@ -72,8 +75,8 @@ fn xrsp_10_every_code_of_the_table() {
         (&ALL, 401, r#"{"error":"invalid_client"}"#, Misconfigured),
         (&ALL, 400, r#"{"error":"unauthorized_client"}"#, Misconfigured),
         (&ALL, 400, r#"{"error":"unsupported_grant_type"}"#, Misconfigured),
-        (&ALL, 400, r#"{"error":"invalid_request"}"#, Misconfigured),
-        (&[Scoped], 400, r#"{"error":"invalid_scope"}"#, Misconfigured),
+        (&ALL, 400, r#"{"error":"invalid_request"}"#, InvalidRequest),
+        (&[Scoped], 400, r#"{"error":"invalid_scope"}"#, InvalidScope),
         (&[Confidential, Public, Json], 400, r#"{"error":"invalid_scope"}"#, Interaction),
         (&ALL, 400, r#"{"error":"invalid_target"}"#, Misconfigured),
         (&ALL, 400, r#"{"error":"invalid_dpop_proof"}"#, Misconfigured),
@@ -82,9 +85,9 @@ fn xrsp_10_every_code_of_the_table() {
         (&ALL, 200, r#"{"error":"temporarily_unavailable"}"#, LATER),
         (&ALL, 503, r#"{"error":"temporarily_unavailable"}"#, LATER),
         (&ALL, 401, r#"{"error":"server_error"}"#, LATER),
-        (&ALL, 500, r#"{"error":"server_error"}"#, Ambiguous),
-        (&ALL, 502, r#"{"error":"internal_failure"}"#, Ambiguous),
-        (&ALL, 504, r#"{"error":"temporarily_unavailable"}"#, Ambiguous),
+        (&ALL, 500, r#"{"error":"server_error"}"#, LOST),
+        (&ALL, 502, r#"{"error":"internal_failure"}"#, LOST),
+        (&ALL, 504, r#"{"error":"temporarily_unavailable"}"#, LOST),
     ];
     for (asked, status, body, expected) in table {
         for asked in *asked {
@@ -99,10 +102,10 @@ fn xrsp_11_12_13_every_status_of_the_table() {
     const DETAIL: &str = r#"{"detail":"no"}"#;
     let table: &[(&[Asked], &[u16], &str, ExchangeError)] = &[
         (&ALL, &[408, 425, 429, 511], "", LATER),
-        (&ALL, &[500, 501, 502, 503, 504, 507, 520, 599], "", Ambiguous),
-        (&ALL, &[500, 502, 503, 504], HTML, Ambiguous),
-        (&ALL, &[200, 201, 204, 206], "", Ambiguous),
-        (&ALL, &[0, 100, 101, 199, 600, 999, u16::MAX], DETAIL, Ambiguous),
+        (&ALL, &[500, 501, 502, 503, 504, 507, 520, 599], "", LOST),
+        (&ALL, &[500, 502, 503, 504], HTML, LOST),
+        (&ALL, &[200, 201, 204, 206], "", LOST),
+        (&ALL, &[0, 100, 101, 199, 600, 999, u16::MAX], DETAIL, LOST),
         (&ALL, &[300, 301, 302, 303, 304, 307, 308, 404, 405, 410, 415], "", Misconfigured),
         (&ALL, &[302, 404], HTML, Misconfigured),
         (&ALL, &[400, 402, 406, 407, 409, 418, 422, 431, 451], "", Unexplained),
@@ -176,7 +179,7 @@ fn xrsp_02_a_2xx_with_an_error_is_a_failure_even_with_a_token() {
     let table = [
         (r#"{"access_token":"a","token_type":"Bearer","error":"invalid_grant"}"#, Permanent),
         (r#"{"access_token":"a","token_type":"Bearer","error":"something"}"#, Unexplained),
-        (r#"{"access_token":"a","token_type":"Bearer","error":"x","error":null}"#, Ambiguous),
+        (r#"{"access_token":"a","token_type":"Bearer","error":"x","error":null}"#, LOST),
         (r#"{"error":"something"}"#, Unexplained),
     ];
     for (body, expected) in table {
@@ -222,7 +225,7 @@ fn xrsp_01_a_body_over_the_limit_is_not_looked_at() {
     assert_eq!(class(Public, 400, &[], &sized(MAX_BODY, r#"{"error":"invalid_grant"}"#)), Permanent);
     assert_eq!(class(Public, 400, &[], &sized(MAX_BODY + 1, r#"{"error":"invalid_grant"}"#)), Unexplained);
     let token = r#"{"access_token":"a","token_type":"Bearer"}"#;
-    assert_eq!(class(Public, 200, &[], &sized(MAX_BODY + 1, token)), Ambiguous);
+    assert_eq!(class(Public, 200, &[], &sized(MAX_BODY + 1, token)), LOST);
 }
 
 #[test]
@@ -255,11 +258,23 @@ fn retry_05_seconds_and_dates() {
         let expected = Transient { retry_after: *retry_after };
         assert_eq!(class(Public, 429, headers, b""), expected, "{headers:?}");
         // With a time the 503 is deliberate; without one the request may have been carried out.
-        let expected = if retry_after.is_some() { expected } else { Ambiguous };
+        let expected = if retry_after.is_some() { expected } else { LOST };
         assert_eq!(class(Public, 503, headers, b""), expected, "{headers:?}");
     }
     assert_eq!(class(Public, 400, &[("Retry-After", "7")], br#"{"error":"invalid_grant"}"#), Permanent);
-    assert_eq!(class(Public, 500, &[("Retry-After", "7")], b""), Ambiguous);
+    // Whatever the answer means otherwise, the wish is heard.
+    for (status, body) in [(500, ""), (504, ""), (200, "<html>"), (502, r#"{"error":"server_error"}"#)] {
+        let expected = ExchangeError::Ambiguous { retry_after: seconds(7) };
+        assert_eq!(
+            class(Public, status, &[("Retry-After", "7")], body.as_bytes()),
+            expected,
+            "{status} {body}"
+        );
+    }
+    for (asked, status) in [(Public, 401), (Json, 403), (Public, 400), (Public, 422)] {
+        let expected = Transient { retry_after: seconds(7) };
+        assert_eq!(class(asked, status, &[("Retry-After", "7")], b""), expected, "{status}");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn auth_02_token_types() {
     }
     for member in [r#""token_type":"""#, r#""token_type":null"#, r#""x":1"#] {
         let body = format!(r#"{{"access_token":"at2",{member}}}"#);
-        assert_eq!(oauth(&body), Err(ExchangeError::Ambiguous), "{member}");
+        assert_eq!(oauth(&body), Err(ExchangeError::Ambiguous { retry_after: None }), "{member}");
         assert_eq!(json(&body).unwrap().token_type(), TokenType::Bearer, "{member}");
     }
 }
@@ -183,11 +183,14 @@ fn xrsp_09_what_cannot_be_used_may_have_cost_the_refresh_token() {
     ];
     for body in bodies {
         let shown = body.get(..80).unwrap_or(body);
-        assert_eq!(oauth(body), Err(ExchangeError::Ambiguous), "{shown}");
-        assert_eq!(json(body), Err(ExchangeError::Ambiguous), "{shown}");
+        assert_eq!(oauth(body), Err(ExchangeError::Ambiguous { retry_after: None }), "{shown}");
+        assert_eq!(json(body), Err(ExchangeError::Ambiguous { retry_after: None }), "{shown}");
     }
     let latin1 = reply(b"{\"access_token\":\"at2\",\"token_type\":\"Bearer\",\"name\":\"caf\xe9\"}");
-    assert_eq!(JsonEndpoint::new().read(&latin1, Timestamp::ZERO), Err(ExchangeError::Ambiguous));
+    assert_eq!(
+        JsonEndpoint::new().read(&latin1, Timestamp::ZERO),
+        Err(ExchangeError::Ambiguous { retry_after: None })
+    );
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn json_endpoint_reads_where_it_is_told() {
         r#"{"data":{"token":"at2","session":"rt2"}}"#,
         r#"{"access_token":"at2"}"#,
     ] {
-        assert_eq!(read(body), Err(ExchangeError::Ambiguous), "{body}");
+        assert_eq!(read(body), Err(ExchangeError::Ambiguous { retry_after: None }), "{body}");
     }
 }
 

@@ -6,13 +6,15 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use token_refresh_core::{
-    CommitError, Effect, Event, ExchangeError, Grant, Record, Secret, StoreError, Stored, Timestamp, Version,
+    CommitError, Effect, Event, ExchangeError, Grant, Record, Scope, Secret, StoreError, Stored, Timestamp,
+    Version,
 };
 
 use crate::{
     AsyncStore, AsyncTransport, Attempt, Changed, Clock, Profile, Sleep, Spawn, Task, TransportError,
     baton::Baton,
     engine::{Runner, Work},
+    profile::request_for,
     timer::{Sleeping, Timer},
 };
 
@@ -107,8 +109,8 @@ impl Ports {
                 };
                 Some(Event::Committed { ticket: *ticket, result })
             }
-            Effect::Exchange { ticket, refresh, send_by, limit } => {
-                let (sent_at, result) = self.exchange(refresh.as_ref(), *send_by, *limit).await;
+            Effect::Exchange { ticket, refresh, send_by, limit, scope } => {
+                let (sent_at, result) = self.exchange(refresh.as_ref(), *scope, *send_by, *limit).await;
                 Some(Event::Exchanged { ticket: *ticket, sent_at, result })
             }
             Effect::Revoke { refresh } => {
@@ -121,13 +123,14 @@ impl Ports {
     async fn exchange(
         &self,
         refresh: Option<&Secret>,
+        scope: Scope,
         send_by: Timestamp,
         limit: Duration,
     ) -> (Timestamp, Result<Grant, ExchangeError>) {
         // Early rather than late, for a transport that does not say when it began: a lifetime counts from here.
         let started = self.clock.now();
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
-        let result = match self.profile.request(refresh) {
+        let result = match request_for(&*self.profile, refresh, scope) {
             Ok(request) => match self.send(request, &attempt, send_by).await {
                 Ok(response) => self.profile.read(&response, self.clock.now()),
                 Err(error) => Err(error.into()),

@@ -9,7 +9,8 @@ use std::{
 };
 
 use token_refresh_core::{
-    CommitError, Effect, Event, ExchangeError, Grant, Record, Secret, StoreError, Stored, Timestamp, Version,
+    CommitError, Effect, Event, ExchangeError, Grant, Record, Scope, Secret, StoreError, Stored, Timestamp,
+    Version,
 };
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     alarm::Alarm,
     baton::Baton,
     engine::{Engine, Runner, Work},
+    profile::request_for,
     timer::Sleeping,
 };
 
@@ -93,8 +95,8 @@ impl Ports {
             Effect::Commit { ticket, expected, record } => {
                 Some(Event::Committed { ticket: *ticket, result: self.store.commit(*expected, record) })
             }
-            Effect::Exchange { ticket, refresh, send_by, limit } => {
-                let (sent_at, result) = self.exchange(refresh.as_ref(), *send_by, *limit);
+            Effect::Exchange { ticket, refresh, send_by, limit, scope } => {
+                let (sent_at, result) = self.exchange(refresh.as_ref(), *scope, *send_by, *limit);
                 Some(Event::Exchanged { ticket: *ticket, sent_at, result })
             }
             Effect::Revoke { refresh } => {
@@ -116,13 +118,14 @@ impl Ports {
     fn exchange(
         &self,
         refresh: Option<&Secret>,
+        scope: Scope,
         send_by: Timestamp,
         limit: Duration,
     ) -> (Timestamp, Result<Grant, ExchangeError>) {
         // Early rather than late, for a transport that does not say when it began: a lifetime counts from here.
         let started = self.clock.now();
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
-        let result = self.profile.request(refresh).and_then(|request| {
+        let result = request_for(&*self.profile, refresh, scope).and_then(|request| {
             let response = self.transport.send(request, &attempt)?;
             self.profile.read(&response, self.clock.now())
         });

@@ -70,8 +70,8 @@ mod wait;
 pub use token_refresh_core::{
     AmbiguousPolicy, Backoff, Cause, CommitError, Config, ConfigError, ConfigWarning, Epoch, Exchange,
     ExchangeError, Failure, FailureKind, Generation, Grant, InvalidGrant, Margin, Notice, Origin, Rate,
-    Record, Renewal, Retry, Secret, State, StoreError, StoreOperation, Stored, Timestamp, TokenId, TokenType,
-    Trigger, Version, wire,
+    Record, Renewal, Retry, Scope, Secret, State, StoreError, StoreOperation, Stored, Timestamp, TokenId,
+    TokenType, Trigger, Version, wire,
 };
 
 #[cfg(feature = "tokio")]

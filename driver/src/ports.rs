@@ -51,7 +51,7 @@ impl From<TransportError> for ExchangeError {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::NotSent => Self::NotSent,
-            TransportError::Ambiguous => Self::Ambiguous,
+            TransportError::Ambiguous => Self::Ambiguous { retry_after: None },
         }
     }
 }
@@ -117,6 +117,15 @@ pub trait Profile: Send + Sync {
     /// # Errors
     /// Why there is no request; nothing is sent. [`ExchangeError::Misconfigured`] if only the operator can help.
     fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError>;
+
+    /// As [`request`](Self::request), but asking for no scope: the server has refused the one that was asked for
+    /// ([`ExchangeError::InvalidScope`]). Default: the same request.
+    ///
+    /// # Errors
+    /// Why there is no request; nothing is sent.
+    fn request_without_scope(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        self.request(refresh)
+    }
 
     /// What the answer means.
     ///

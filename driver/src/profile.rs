@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use token_refresh_core::{
-    ExchangeError, Grant, Renewal, Secret, Timestamp, TokenType,
+    ExchangeError, Grant, Renewal, Scope, Secret, Timestamp, TokenType,
     wire::{self, JsonEndpoint, OAuthClient, Reply},
 };
 
@@ -39,6 +39,15 @@ impl OAuthProfile {
         Self { client, renewal: Renewal::Ambient, token, revocation: None }
     }
 
+    fn ask(&self, client: &OAuthClient, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        let request = match (self.renewal, refresh) {
+            (Renewal::RefreshToken, Some(refresh)) => client.refresh(refresh),
+            (Renewal::RefreshToken, None) => return Err(ExchangeError::Misconfigured),
+            (Renewal::Ambient, _) => client.client_credentials(),
+        };
+        post(&self.token, &request)
+    }
+
     /// Revokes the refresh token of a session that ends (SESS-05).
     #[must_use]
     pub fn with_revocation_at(mut self, revocation: Endpoint) -> Self {
@@ -53,12 +62,11 @@ impl Profile for OAuthProfile {
     }
 
     fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
-        let request = match (self.renewal, refresh) {
-            (Renewal::RefreshToken, Some(refresh)) => self.client.refresh(refresh),
-            (Renewal::RefreshToken, None) => return Err(ExchangeError::Misconfigured),
-            (Renewal::Ambient, _) => self.client.client_credentials(),
-        };
-        post(&self.token, &request)
+        self.ask(&self.client, refresh)
+    }
+
+    fn request_without_scope(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        self.ask(&self.client.clone().with_scope(""), refresh)
     }
 
     fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
@@ -91,6 +99,18 @@ impl Profile for JsonProfile {
 
     fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
         with_reply(response, |reply| self.format.read(reply, now))
+    }
+}
+
+/// The request of one attempt.
+pub(crate) fn request_for(
+    profile: &dyn Profile,
+    refresh: Option<&Secret>,
+    scope: Scope,
+) -> Result<Request<Bytes>, ExchangeError> {
+    match scope {
+        Scope::Configured => profile.request(refresh),
+        Scope::Granted => profile.request_without_scope(refresh),
     }
 }
 

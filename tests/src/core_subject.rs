@@ -174,7 +174,7 @@ macro_rules! core_subject {
             fn exchange_error(error: kit::ExchangeError) -> tr::ExchangeError {
                 match error {
                     kit::ExchangeError::NotSent => tr::ExchangeError::NotSent,
-                    kit::ExchangeError::Ambiguous => tr::ExchangeError::Ambiguous,
+                    kit::ExchangeError::Ambiguous => tr::ExchangeError::Ambiguous { retry_after: None },
                     kit::ExchangeError::Transient(after) => {
                         tr::ExchangeError::Transient { retry_after: after.map(span) }
                     }
@@ -270,7 +270,7 @@ macro_rules! core_subject {
                         expected: expected.0,
                         record: record(&new),
                     },
-                    tr::Effect::Exchange { ticket, refresh, send_by, limit } => kit::Effect::Exchange {
+                    tr::Effect::Exchange { ticket, refresh, send_by, limit, .. } => kit::Effect::Exchange {
                         ticket: ticket.0,
                         refresh: refresh.map(|secret| secret.expose().to_owned()),
                         send_by: send_by.as_millis(),

@@ -98,19 +98,19 @@ fn by_code(code: &str, endpoint: Endpoint, error: &ErrorReply<'_>) -> Option<Exc
         "interaction_required" | "consent_required" | "login_required" | "access_denied" => {
             ExchangeError::Interaction
         }
-        // With a scope of our own choice it is ours to mend; without one the grant itself has shrunk.
+        // Without a scope in the request the grant itself has shrunk.
         "invalid_scope" => match endpoint {
-            Endpoint::OAuth { scoped: true, .. } => ExchangeError::Misconfigured,
+            Endpoint::OAuth { scoped: true, .. } => ExchangeError::InvalidScope,
             Endpoint::OAuth { scoped: false, .. } | Endpoint::Json => ExchangeError::Interaction,
         },
         "invalid_client"
         | "unauthorized_client"
         | "unsupported_grant_type"
-        | "invalid_request"
         | "invalid_target"
         | "invalid_dpop_proof" => ExchangeError::Misconfigured,
+        "invalid_request" => ExchangeError::InvalidRequest,
         "temporarily_unavailable" | "server_error" | "internal_failure" => match error.status {
-            500..=502 | 504..=599 => ExchangeError::Ambiguous,
+            500..=502 | 504..=599 => ambiguous(error),
             _ => transient(error),
         },
         // Whoever makes proofs repeats with the nonce before asking here; a second demand will pass (XRSP-14).
@@ -121,12 +121,12 @@ fn by_code(code: &str, endpoint: Endpoint, error: &ErrorReply<'_>) -> Option<Exc
 
 fn by_status(endpoint: Endpoint, error: &ErrorReply<'_>, has_code: bool) -> ExchangeError {
     match error.status {
-        200..=299 if has_code => ExchangeError::Unexplained,
+        200..=299 if has_code => unexplained(error),
         300..=399 | 404 | 405 | 410 | 415 => ExchangeError::Misconfigured,
         401 => match endpoint {
             Endpoint::OAuth { authenticated: true, .. } => ExchangeError::Misconfigured,
             // Nothing that could be wrong was sent about the client, and nothing was said about the refresh token.
-            Endpoint::OAuth { authenticated: false, .. } => ExchangeError::Unexplained,
+            Endpoint::OAuth { authenticated: false, .. } => unexplained(error),
             // A page comes from something in between.
             Endpoint::Json if error.is_page => transient(error),
             Endpoint::Json => ExchangeError::Permanent,
@@ -135,16 +135,24 @@ fn by_status(endpoint: Endpoint, error: &ErrorReply<'_>, has_code: bool) -> Exch
         403 => match endpoint {
             Endpoint::OAuth { .. } => ExchangeError::Misconfigured,
             Endpoint::Json if error.object.is_some() => ExchangeError::Permanent,
-            Endpoint::Json => ExchangeError::Unexplained,
+            Endpoint::Json => unexplained(error),
         },
         // The last comes from a captive portal: the request has not reached the server (RFC 6585 §6).
         408 | 425 | 429 | 511 => transient(error),
-        // A server that names a time has looked at the request and put it off.
-        400..=499 | 503 if error.retry_after.is_some() => transient(error),
-        400..=499 => ExchangeError::Unexplained,
+        503 if error.retry_after.is_some() => transient(error),
+        400..=499 => unexplained(error),
         // 5xx, a 2xx without a usable token, and what is not a final status at all.
-        _ => ExchangeError::Ambiguous,
+        _ => ambiguous(error),
     }
+}
+
+/// A server that names a time has looked at the request and put it off.
+fn unexplained(error: &ErrorReply<'_>) -> ExchangeError {
+    if error.retry_after.is_some() { transient(error) } else { ExchangeError::Unexplained }
+}
+
+fn ambiguous(error: &ErrorReply<'_>) -> ExchangeError {
+    ExchangeError::Ambiguous { retry_after: error.retry_after }
 }
 
 fn transient(error: &ErrorReply<'_>) -> ExchangeError {

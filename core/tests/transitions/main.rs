@@ -19,7 +19,7 @@ use token_refresh_core::Persistence;
 use crate::world::World;
 
 /// What a machine can be told. Time stands still, unless the input says otherwise.
-const INPUTS: [&str; 37] = [
+const INPUTS: [&str; 40] = [
     "acquire",
     "acquire when due", // when the machine said that it tries again; a second later if it did not say
     "reject current",
@@ -49,11 +49,14 @@ const INPUTS: [&str; 37] = [
     "not sent",
     "not sent in time",
     "ambiguous",
+    "ambiguous, try later",
     "transient",
     "unexplained",
     "refused",
     "interaction",
     "misconfigured",
+    "invalid request",
+    "invalid scope",
     "abandoned",
     "late granted", // the answer to an exchange that was given up or orphaned
     "late refused",

@@ -258,12 +258,15 @@ fn answered(input: &str) -> Option<Result<Grant, ExchangeError>> {
     Some(match input {
         "granted" => Ok(grant("granted")),
         "not sent" | "not sent in time" => Err(ExchangeError::NotSent),
-        "ambiguous" => Err(ExchangeError::Ambiguous),
+        "ambiguous" => Err(ExchangeError::Ambiguous { retry_after: None }),
+        "ambiguous, try later" => Err(ExchangeError::Ambiguous { retry_after: Some(Duration::from_secs(7)) }),
         "transient" => Err(ExchangeError::Transient { retry_after: None }),
         "unexplained" => Err(ExchangeError::Unexplained),
         "refused" => Err(ExchangeError::Permanent),
         "interaction" => Err(ExchangeError::Interaction),
         "misconfigured" => Err(ExchangeError::Misconfigured),
+        "invalid request" => Err(ExchangeError::InvalidRequest),
+        "invalid scope" => Err(ExchangeError::InvalidScope),
         _ => return None,
     })
 }

@@ -6,12 +6,14 @@ pub(super) fn class(error: Option<ExchangeError>) -> &'static str {
     match error {
         None => "granted",
         Some(ExchangeError::NotSent) => "not_sent",
-        Some(ExchangeError::Ambiguous) => "ambiguous",
+        Some(ExchangeError::Ambiguous { .. }) => "ambiguous",
         Some(ExchangeError::Transient { .. }) => "transient",
         Some(ExchangeError::Unexplained) => "unexplained",
         Some(ExchangeError::Permanent) => "permanent",
         Some(ExchangeError::Interaction) => "interaction",
         Some(ExchangeError::Misconfigured) => "misconfigured",
+        Some(ExchangeError::InvalidRequest) => "invalid_request",
+        Some(ExchangeError::InvalidScope) => "invalid_scope",
     }
 }
 

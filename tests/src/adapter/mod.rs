@@ -230,12 +230,15 @@ macro_rules! adapter_rules {
             xrsp_10_only_a_clear_word_ends_a_session
             xrsp_11_core_09_what_passes_ends_no_session
             xrsp_12_what_the_operator_has_to_mend_keeps_the_refresh_token
+            xrsp_12_invalid_request_is_tried_once_more
+            xreq_04_a_refused_scope_is_left_out_once
             xrsp_13_whom_a_401_of_the_token_endpoint_is_about
             retry_01_what_was_not_sent_is_told_from_what_may_have_been
             retry_02_after_a_lost_answer_the_refresh_token_is_presented_once_more
             retry_02_i_02_a_lost_answer_is_not_asked_for_a_third_time
             retry_07_a_refusal_after_a_lost_answer_has_its_own_reason
             retry_05_nothing_is_asked_before_the_time_that_the_server_named
+            retry_05_a_named_time_puts_off_the_prompt_presentation
             core_11_an_api_that_always_refuses_cannot_cause_a_flood
             core_03_a_token_endpoint_that_never_answers_is_given_up
             core_10_without_a_refresh_token_the_refusal_is_the_answer

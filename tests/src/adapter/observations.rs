@@ -45,7 +45,7 @@ pub fn obs_01_each_exchange_is_told_as_the_server_saw_it<C: Client>() {
         .collect();
     let expected = [
         (Trigger::Refusal, 1, None),
-        (Trigger::Refusal, 1, Some(ExchangeError::Ambiguous)),
+        (Trigger::Refusal, 1, Some(ExchangeError::Ambiguous { retry_after: None })),
         (Trigger::Refusal, 2, None),
         (Trigger::Refusal, 1, Some(ExchangeError::Permanent)),
     ];

@@ -79,6 +79,19 @@ pub fn retry_07_a_refusal_after_a_lost_answer_has_its_own_reason<C: Client>() {
     }
 }
 
+/// A 500 that names a time may have cost the refresh token, and is not asked again before that time either.
+pub fn retry_05_a_named_time_puts_off_the_prompt_presentation<C: Client>() {
+    let world = World::expired();
+    world.auth.script([Step::new().answer(Response::new(500).header("Retry-After", "7"))]);
+    let client = world.client::<C>();
+    for _ in 0..2 {
+        assert_eq!(problem(&client, &Spec::get(world.api.url("/a"))).cause, Some(Cause::Uncertain));
+    }
+    assert_eq!(world.token_requests(), 1);
+    world.setup.clock.advance(Duration::from_secs(8));
+    assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
+}
+
 /// Seconds, a date, or nonsense: nothing is asked before the time that the server named, and no year is waited for.
 pub fn retry_05_nothing_is_asked_before_the_time_that_the_server_named<C: Client>() {
     const DATE: &str = "Tue, 15 Nov 1994 08:12:31 GMT";

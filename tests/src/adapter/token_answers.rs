@@ -260,7 +260,6 @@ pub fn xrsp_12_what_the_operator_has_to_mend_keeps_the_refresh_token<C: Client>(
         (400, "invalid_client"),
         (400, "unauthorized_client"),
         (400, "unsupported_grant_type"),
-        (400, "invalid_request"),
         (400, "invalid_target"),
         (400, "invalid_dpop_proof"),
     ];
@@ -279,6 +278,34 @@ pub fn xrsp_12_what_the_operator_has_to_mend_keeps_the_refresh_token<C: Client>(
         assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200, "{step:?}");
         assert_eq!(world.auth.presentations(&world.issued.refresh_token), 2, "{step:?}");
     }
+}
+
+/// Some servers say so when two use one refresh token at once, so it is presented once more; then it is misconfigured.
+pub fn xrsp_12_invalid_request_is_tried_once_more<C: Client>() {
+    let world = World::expired();
+    world.auth.script([says(400, "invalid_request")]);
+    assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, 200);
+    assert_eq!(world.auth.presentations(&world.issued.refresh_token), 2);
+
+    let world = World::expired();
+    world.auth.script([says(400, "invalid_request"), says(400, "invalid_request")]);
+    let client = world.client::<C>();
+    for _ in 0..3 {
+        let cause = problem(&client, &Spec::get(world.api.url("/a"))).cause;
+        assert_eq!(cause, Some(Cause::Misconfigured));
+    }
+    assert_eq!(world.token_requests(), 2);
+}
+
+/// A scope that is not granted any more is left out once.
+pub fn xreq_04_a_refused_scope_is_left_out_once<C: Client>() {
+    let mut world = World::expired();
+    world.setup.scope = "read".to_owned();
+    world.auth.script([says(400, "invalid_scope")]);
+    assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, 200);
+    let asked = world.auth.log();
+    let asked = asked.iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("scope=read"));
+    assert_eq!(asked.collect::<Vec<_>>(), [true, false]);
 }
 
 /// A bare 401 speaks about the client where the client has authenticated, and about the refresh token where there is no

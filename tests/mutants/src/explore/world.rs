@@ -373,9 +373,11 @@ impl World {
             What::Arrived { result, .. } => {
                 Event::Exchanged { ticket, sent_at: clock, result: result.map(|grant| *grant) }
             }
-            What::Silent { .. } => {
-                Event::Exchanged { ticket, sent_at: clock, result: Err(ExchangeError::Ambiguous) }
-            }
+            What::Silent { .. } => Event::Exchanged {
+                ticket,
+                sent_at: clock,
+                result: Err(ExchangeError::Ambiguous { retry_after: None }),
+            },
             What::Vanished => return Ok(()),
         };
         self.end(setting, p, o, event)
