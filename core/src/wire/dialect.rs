@@ -10,6 +10,8 @@ use crate::{
     },
 };
 
+/// The longest token that is taken, in bytes. A longer one could be received, but no server would read it (SEC-06).
+const MAX_TOKEN: usize = 64 * 1024;
 /// How many further members of an answer are kept, and how long they may be together, in bytes.
 const MAX_EXTRA_MEMBERS: usize = 32;
 const MAX_EXTRA_BYTES: usize = 64 * 1024;
@@ -57,11 +59,11 @@ impl Dialect<'_> {
     /// A grant, or nothing: a half-understood answer is not used. Its refresh token might be lost that way, but a
     /// wrong one would be presented otherwise.
     fn grant(&self, object: &Object<'_>) -> Result<Grant, Unusable> {
-        let access_token = object.text(self.access_token)?.ok_or(Unusable)?;
+        let access_token = token(object, self.access_token)?.ok_or(Unusable)?;
         let mut grant =
             Grant::new(access_token).map_err(|_| Unusable)?.with_token_type(self.token_type(object)?);
         // An empty refresh token is no refresh token: the old one stays (XRSP-03).
-        if let Some(refresh_token) = object.text(self.refresh_token)? {
+        if let Some(refresh_token) = token(object, self.refresh_token)? {
             grant = grant.with_refresh_token(refresh_token).map_err(|_| Unusable)?;
         }
         if let Some(lifetime) = object.find(self.expires_in).ok().flatten().and_then(expires_in::lifetime) {
@@ -105,6 +107,13 @@ impl Dialect<'_> {
             })
             .take(MAX_EXTRA_MEMBERS)
             .fold(grant, |grant, (name, json)| grant.with_extra(name, Secret::from(json)))
+    }
+}
+
+fn token(object: &Object<'_>, path: &str) -> Result<Option<String>, Unusable> {
+    match object.text(path)? {
+        Some(token) if token.len() > MAX_TOKEN => Err(Unusable),
+        token => Ok(token),
     }
 }
 
