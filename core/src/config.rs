@@ -71,8 +71,11 @@ pub enum Persistence {
 pub enum Renewal {
     /// A refresh token. Without one, a refusal is final (CORE-10).
     RefreshToken,
-    /// Nothing that is kept here: client credentials, a cookie, a fresh assertion (COOK-01).
+    /// Nothing that is kept here: client credentials, a fresh assertion.
     Ambient,
+    /// A refresh cookie, if there is one. Whether there is, the server alone knows, so it is asked without one too
+    /// (COOK-01).
+    Cookie,
 }
 
 /// What to do with a refresh token whose last presentation had no answer: the server may have rotated it, and may

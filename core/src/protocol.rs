@@ -150,7 +150,9 @@ impl View<'_> {
         }
         match (self.session, self.config.renewal) {
             (Some(_), _) => Decision::Ended(FailureKind::NoCredentials),
-            (None, Renewal::Ambient) => self.unless_idle(Decision::Claim { n: 1, latest: Timestamp::MAX }),
+            (None, Renewal::Ambient | Renewal::Cookie) => {
+                self.unless_idle(Decision::Claim { n: 1, latest: Timestamp::MAX })
+            }
             (None, Renewal::RefreshToken) => self.unless_idle(Decision::Fail(FailureKind::NoCredentials)),
         }
     }

@@ -57,7 +57,7 @@ pub enum Body {
         /// From when its lifetime counts: the instant at which the request for it was sent, or of the sign-in.
         obtained_at: Timestamp,
     },
-    /// No credential yet: a claim on the first grant where none is needed to get it (`Renewal::Ambient`).
+    /// No credential yet: a claim on the first grant where none is needed to get it (`Renewal::Ambient`, `Renewal::Cookie`).
     Vacant,
     /// The session was signed out. Final for this session (SESS-04).
     SignedOut,

@@ -36,19 +36,25 @@ pub enum TokenType {
     Bearer,
     /// RFC 9449: the token is bound to a key, and each request carries a proof made with it.
     Dpop,
+    /// The token is cookies, `name=value` pairs with a `;` between them, and travels in the `Cookie` field (RFC 6265).
+    /// No server says so in an answer; it is what an exchange yields that only sets cookies (COOK-02).
+    Cookie,
 }
 
 impl TokenType {
-    /// Reads the `token_type` member, in any case; `None` for a type that is not understood.
+    /// Reads the name of a type, in any case; `None` for a type that is not understood.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Bearer, Self::Dpop].into_iter().find(|known| known.scheme().eq_ignore_ascii_case(text))
+        [Self::Bearer, Self::Dpop, Self::Cookie]
+            .into_iter()
+            .find(|known| known.scheme().eq_ignore_ascii_case(text))
     }
 
-    /// The scheme of the `Authorization` field.
+    /// The name of the type, which is also the scheme of the `Authorization` field.
     pub fn scheme(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer",
             Self::Dpop => "DPoP",
+            Self::Cookie => "Cookie",
         }
     }
 }

@@ -148,7 +148,7 @@ fn cook_01_without_a_refresh_token_only_the_constants_are_sent() {
 
 #[test]
 fn sec_04_no_secret_is_shown() {
-    let client = basic("app", "s3cret").with_parameter("assertion", "s3cret").unwrap();
+    let client = basic("app", "s3cret").with_parameter("device_secret", "s3cret").unwrap();
     let endpoint = JsonEndpoint::new().with_constant("key", r#""s3cret""#).unwrap();
     let shown = format!(
         "{client:?} {:?} {endpoint:?} {:?}",

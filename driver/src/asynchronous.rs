@@ -132,7 +132,7 @@ impl Ports {
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
         let result = match request_for(&*self.profile, refresh, scope) {
             Ok(request) => match self.send(request, &attempt, send_by).await {
-                Ok(response) => self.profile.read(&response, self.clock.now()),
+                Ok(response) => self.profile.read(&response, refresh, self.clock.now()),
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),

@@ -7,13 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, Method, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use token_refresh_core::{
-    TokenId,
+    Secret, TokenId,
     wire::{Strictness, Verdict, challenges},
 };
 
-use crate::{AllowedOrigins, StepUp, Token};
+use crate::{AllowedOrigins, StepUp, Token, secret_bytes::header_value};
 
 /// Where the token may go, and which answers refuse it.
 ///
@@ -39,6 +39,7 @@ pub struct Rules {
     strictness: Strictness,
     statuses: Vec<u16>,
     refused: Arc<dyn Fn(&Answer<'_>) -> bool + Send + Sync>,
+    csrf: Option<Arc<(HeaderName, String)>>,
 }
 
 /// An answer, as far as it is needed to judge it.
@@ -118,6 +119,7 @@ pub struct ResourceRequest {
     /// The token of the latest attempt: classification goes by it, not by the token that is current when the answer
     /// arrives (AUTH-05).
     token: Option<TokenId>,
+    csrf: Option<Arc<(HeaderName, String)>>,
 }
 
 impl Answer<'_> {
@@ -128,7 +130,13 @@ impl Answer<'_> {
 impl Rules {
     /// The token goes to these origins and nowhere else (SEC-02). A 401 that does not say why refuses it (CHAL-07).
     pub fn new(origins: AllowedOrigins) -> Self {
-        Self { origins, strictness: Strictness::Lenient, statuses: Vec::new(), refused: Arc::new(|_| false) }
+        Self {
+            origins,
+            strictness: Strictness::Lenient,
+            statuses: Vec::new(),
+            refused: Arc::new(|_| false),
+            csrf: None,
+        }
     }
 
     /// Only an answer that says so, with `invalid_token` or by [`refused_if`](Self::refused_if), refuses the token;
@@ -156,6 +164,15 @@ impl Rules {
         self
     }
 
+    /// Sends the value of this cookie of the token in this field as well, against cross-site request forgery (COOK-03):
+    /// a repetition has the value that belongs to the new token. For the token of a
+    /// [`CookieProfile`](crate::CookieProfile); without such a cookie the field is left as it is.
+    #[must_use]
+    pub fn csrf(mut self, field: HeaderName, cookie: impl Into<String>) -> Self {
+        self.csrf = Some(Arc::new((field, cookie.into())));
+        self
+    }
+
     /// Whether the request is to carry the token. `None`: it is the caller's own business, and is to be sent as it is.
     ///
     /// That is so if the origin is not on the list, if the request has credentials of its own (AUTH-04), for CONNECT,
@@ -172,6 +189,7 @@ impl Rules {
             replay: request.extensions.get().copied().unwrap_or_default(),
             attempts: 0,
             token: None,
+            csrf: self.csrf.clone(),
         })
     }
 
@@ -208,7 +226,7 @@ impl Rules {
     fn finding(&self, answer: &Answer<'_>) -> Finding {
         let refusable = (400..500).contains(&answer.status);
         let fields = answer.headers.get_all(header::WWW_AUTHENTICATE).iter().filter(|_| refusable);
-        let challenges = challenges(fields.map(http::HeaderValue::as_bytes));
+        let challenges = challenges(fields.map(HeaderValue::as_bytes));
         let verdict = |strictness| Verdict::of(answer.status, &challenges, strictness);
         match verdict(Strictness::Strict) {
             Verdict::Refused => Finding::Refused(Clarity::Clear),
@@ -255,11 +273,21 @@ enum Clarity {
 }
 
 impl ResourceRequest {
-    /// Puts the token on the request that is about to be sent (AUTH-01): at first, and for the repetition.
+    /// Puts the token on the request that is about to be sent (AUTH-01): at first, and for the repetition. `headers` are
+    /// those that the caller wrote, without an earlier token.
     pub fn carry(&mut self, token: Token, headers: &mut HeaderMap) {
         self.attempts += 1;
         self.token = Some(token.id());
-        headers.insert(header::AUTHORIZATION, token.into());
+        if let Some((field, cookie)) = self.csrf.as_deref()
+            && let Some(value) = token.cookie(cookie).and_then(|value| header_value(Secret::from(value)))
+        {
+            headers.insert(field, value);
+        }
+        if token.field() == header::COOKIE {
+            headers.insert(header::COOKIE, with_own_cookies(headers, token.header()));
+        } else {
+            headers.insert(header::AUTHORIZATION, token.into());
+        }
     }
 
     fn replays(&self, clarity: Clarity) -> bool {
@@ -272,6 +300,18 @@ impl ResourceRequest {
             }
         }
     }
+}
+
+/// All in one field (RFC 6265 §5.4), the caller's first.
+fn with_own_cookies(headers: &HeaderMap, cookies: &HeaderValue) -> HeaderValue {
+    if !headers.contains_key(header::COOKIE) {
+        return cookies.clone();
+    }
+    let own = headers.get_all(header::COOKIE).iter();
+    let all: Vec<&[u8]> = own.chain([cookies]).map(HeaderValue::as_bytes).collect();
+    let mut all = HeaderValue::from_bytes(&all.join(&b"; "[..])).unwrap_or_else(|_| cookies.clone());
+    all.set_sensitive(true);
+    all
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Ports {
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
         let result = request_for(&*self.profile, refresh, scope).and_then(|request| {
             let response = self.transport.send(request, &attempt)?;
-            self.profile.read(&response, self.clock.now())
+            self.profile.read(&response, refresh, self.clock.now())
         });
         (attempt.sent_at().unwrap_or(started), result)
     }

@@ -14,6 +14,10 @@
 //! What waits has a twin for async programs, whose name ends in `_async`; both work on every session, also at the same
 //! time. No runtime is asked for: whoever has one says how to spawn and how to sleep ([`Spawn`], [`Sleep`]).
 //!
+//! # How a new token is asked for
+//!
+//! A [`Profile`] says how: [`OAuthProfile`], [`JsonProfile`], [`CookieProfile`], or one of your own.
+//!
 //! # Who runs a refresh
 //!
 //! Nobody who can give up. A refresh runs on a thread or in a task of its own, which ends with it: callers that time
@@ -90,7 +94,7 @@ pub use crate::{
     origin::{AllowedOrigins, OriginError},
     ports::{Attempt, Profile, Store, Transport, TransportError},
     preset::{ClientSecret, Preset, Rotation},
-    profile::{JsonProfile, OAuthProfile},
+    profile::{CookieProfile, JsonProfile, OAuthProfile},
     session::Session,
     sessions::Sessions,
     step_up::StepUp,

@@ -105,7 +105,57 @@ impl Attempt {
     }
 }
 
-/// The format of the exchange: what is asked, and what an answer means. Pure, and one request for one exchange.
+/// The format of the exchange: what is asked, and what an answer means. One request for one exchange, and no state: an
+/// answer may be read and then not be used, because the session ended meanwhile.
+///
+/// | the server has | take |
+/// | --- | --- |
+/// | a token endpoint of OAuth 2 | [`OAuthProfile`](crate::OAuthProfile): refresh token, client credentials, JWT bearer, token exchange |
+/// | an endpoint of its own with JSON | [`JsonProfile`](crate::JsonProfile) |
+/// | such an endpoint and a refresh cookie | [`CookieProfile`](crate::CookieProfile) |
+/// | anything else | an implementation of this trait |
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use token_refresh_driver::{ExchangeError, Grant, Profile, Secret, Timestamp};
+///
+/// /// Puts the refresh token into a field, and gets the new ones as two lines of text.
+/// struct TwoLines;
+///
+/// impl Profile for TwoLines {
+///     fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+///         let refresh = refresh.ok_or(ExchangeError::Misconfigured)?;
+///         Request::post("https://auth.example/renew")
+///             .header("x-refresh-token", refresh.expose())
+///             .body(Bytes::new())
+///             .map_err(|_| ExchangeError::Misconfigured)
+///     }
+///
+///     fn read(
+///         &self,
+///         response: &Response<Bytes>,
+///         _refresh: Option<&Secret>,
+///         _now: Timestamp,
+///     ) -> Result<Grant, ExchangeError> {
+///         // Only what this server says for certain ends the session; what is not understood may have spent the token.
+///         let lost = ExchangeError::Ambiguous { retry_after: None };
+///         match response.status().as_u16() {
+///             200 => {}
+///             401 => return Err(ExchangeError::Permanent),
+///             429 => return Err(ExchangeError::Transient { retry_after: None }),
+///             _ => return Err(lost),
+///         }
+///         let text = std::str::from_utf8(response.body()).map_err(|_| lost)?;
+///         let (access_token, refresh_token) = text.trim_end().split_once('\n').ok_or(lost)?;
+///         Grant::new(access_token).and_then(|grant| grant.with_refresh_token(refresh_token)).map_err(|_| lost)
+///     }
+/// }
+///
+/// let answer = Response::new(Bytes::from_static(b"at2\nrt2\n"));
+/// assert_eq!(TwoLines.read(&answer, None, Timestamp::ZERO)?.access_token(), &Secret::from("at2"));
+/// # Ok::<(), ExchangeError>(())
+/// ```
 pub trait Profile: Send + Sync {
     /// What an exchange needs.
     fn renewal(&self) -> Renewal {
@@ -127,11 +177,16 @@ pub trait Profile: Send + Sync {
         self.request(refresh)
     }
 
-    /// What the answer means.
+    /// What the answer to a request with this refresh token means.
     ///
     /// # Errors
     /// Anything but a usable grant.
-    fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError>;
+    fn read(
+        &self,
+        response: &Response<Bytes>,
+        refresh: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Grant, ExchangeError>;
 
     /// The request that revokes a refresh token (RFC 7009), if the server has an endpoint for it. Sent once, as best
     /// one can; nobody looks at the answer.

@@ -75,7 +75,7 @@ fn a_json_endpoint_is_asked_and_read_by_its_own_names() {
     let profile = JsonProfile::new(format, Endpoint::https("https://api.example/refresh").unwrap());
     let request = profile.request(Some(&Secret::from("rt1"))).unwrap();
     assert_eq!(&request.body()[..], br#"{"token":"rt1"}"#);
-    let grant = profile.read(&json(200, r#"{"data":{"token":"at2"}}"#), Timestamp::ZERO).unwrap();
+    let grant = profile.read(&json(200, r#"{"data":{"token":"at2"}}"#), None, Timestamp::ZERO).unwrap();
     assert_eq!(grant.access_token(), &Secret::from("at2"));
     assert!(profile.revocation(&Secret::from("rt1")).is_none());
 }
@@ -85,9 +85,12 @@ fn q2_the_fields_of_an_answer_are_read_too() {
     let mut response = json(503, "");
     response.headers_mut().insert("retry-after", "7".parse().unwrap());
     let retry_after = Some(Duration::from_secs(7));
-    assert_eq!(profile().read(&response, Timestamp::ZERO), Err(ExchangeError::Transient { retry_after }));
+    assert_eq!(
+        profile().read(&response, None, Timestamp::ZERO),
+        Err(ExchangeError::Transient { retry_after })
+    );
     let refusal = json(400, r#"{"error":"invalid_grant"}"#);
-    assert_eq!(profile().read(&refusal, Timestamp::ZERO), Err(ExchangeError::Permanent));
+    assert_eq!(profile().read(&refusal, None, Timestamp::ZERO), Err(ExchangeError::Permanent));
 }
 
 fn attempt(clock: &ManualClock) -> Attempt {

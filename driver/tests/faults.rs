@@ -66,8 +66,13 @@ impl Profile for PanicsOnce {
         support::profile().request(refresh)
     }
 
-    fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        support::profile().read(response, now)
+    fn read(
+        &self,
+        response: &Response<Bytes>,
+        refresh: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Grant, ExchangeError> {
+        support::profile().read(response, refresh, now)
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, header, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request, response};
 use token_refresh_driver::{Carried, ResourceRequest, Rules, Ruling, Session, Token};
 
 use crate::{Classify, CloneBody};
@@ -33,12 +33,14 @@ pub(crate) struct Attempts<B, C: CloneBody<B>, K> {
     copy: Option<C::Copy>,
     clone_body: C,
     classify: K,
-    trail: Trail,
+    left: Arc<AtomicBool>,
 }
 
 /// A request extension: how far the token got on this request's way, for [`HopGuard`](crate::HopGuard).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Trail {
+    /// Where the token travels.
+    pub(crate) field: HeaderName,
     left: Arc<AtomicBool>,
 }
 
@@ -60,11 +62,10 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         match auth.rules.admit(&parts) {
             None => Admission::Plain(Request::from_parts(parts, body)),
             Some(request) => {
-                let trail = Trail::default();
+                let left = Arc::default();
                 // A request may choose another session.
                 let session = parts.extensions.get().unwrap_or(&auth.session).clone();
-                let attempts =
-                    Self { auth, session, request, parts, copy: None, clone_body, classify, trail };
+                let attempts = Self { auth, session, request, parts, copy: None, clone_body, classify, left };
                 Admission::Carries(attempts, body)
             }
         }
@@ -89,8 +90,9 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
 
     fn with(&mut self, body: B, token: Token) -> Request<B> {
         let mut parts = self.parts.clone();
+        let field = token.field();
         self.request.carry(token, &mut parts.headers);
-        parts.extensions.insert(self.trail.clone());
+        parts.extensions.insert(Trail { field, left: Arc::clone(&self.left) });
         Request::from_parts(parts, body)
     }
 

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, header};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use token_refresh_driver::Carried;
 use tower_layer::Layer;
@@ -70,9 +70,9 @@ impl<S> HopGuard<S> {
             trail.leave();
         }
         if trail.has_left() {
-            request.headers_mut().remove(header::AUTHORIZATION);
+            request.headers_mut().remove(&trail.field);
         }
-        if request.headers().contains_key(header::AUTHORIZATION) { Carried::Yes } else { Carried::No }
+        if request.headers().contains_key(&trail.field) { Carried::Yes } else { Carried::No }
     }
 }
 

@@ -1,4 +1,4 @@
-use alloc::string::String;
+use alloc::{string::String, vec, vec::Vec};
 
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
@@ -29,6 +29,14 @@ pub enum ClientAuth {
         /// The client secret.
         client_secret: Secret,
     },
+    /// By a JWT that the client has signed (RFC 7523 §2.2), known as `private_key_jwt` and `client_secret_jwt`. It is good
+    /// for one request: the next needs a new one (XREQ-09).
+    Assertion {
+        /// The client identifier.
+        client_id: String,
+        /// The JWT.
+        assertion: Secret,
+    },
 }
 
 impl ClientAuth {
@@ -38,13 +46,19 @@ impl ClientAuth {
     }
 
     /// What the request's body has to say about the client.
-    pub(super) fn parameters(&self) -> [(&'static str, &str); 2] {
-        let (id, secret) = match self {
-            Self::None { client_id } => (client_id.as_str(), ""),
-            Self::Basic { .. } => ("", ""),
-            Self::Post { client_id, client_secret } => (client_id.as_str(), client_secret.expose()),
-        };
-        [("client_id", id), ("client_secret", secret)]
+    pub(super) fn parameters(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::None { client_id } => vec![("client_id", client_id)],
+            Self::Basic { .. } => vec![],
+            Self::Post { client_id, client_secret } => {
+                vec![("client_id", client_id), ("client_secret", client_secret.expose())]
+            }
+            Self::Assertion { client_id, assertion } => vec![
+                ("client_id", client_id),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", assertion.expose()),
+            ],
+        }
     }
 
     /// The value of the `Authorization` field, if the method has one.

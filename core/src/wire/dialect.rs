@@ -56,6 +56,25 @@ impl Dialect<'_> {
         Err((self.rule)(&error).unwrap_or_else(|| classify(self.endpoint, &error)))
     }
 
+    /// As [`read`](Self::read), for an endpoint that may put everything into cookies: `None` is a success that says
+    /// nothing more, with no content or with JSON in which there is no access token (COOK-02). A page is none.
+    pub(super) fn read_renewal(
+        &self,
+        reply: &Reply<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Grant>, ExchangeError> {
+        let object = Object::parse(reply.body);
+        let silent = match &object {
+            Some(object) => matches!(object.find(self.access_token), Ok(None)),
+            None => reply.body.trim_ascii().is_empty(),
+        };
+        let error = ErrorReply::new(reply, object.as_ref(), now);
+        if silent && reply.body.len() <= super::MAX_BODY && error.is_success() {
+            return Ok(None);
+        }
+        self.read(reply, now).map(Some)
+    }
+
     /// A grant, or nothing: a half-understood answer is not used. Its refresh token might be lost that way, but a
     /// wrong one would be presented otherwise.
     fn grant(&self, object: &Object<'_>) -> Result<Grant, Unusable> {
@@ -78,7 +97,7 @@ impl Dialect<'_> {
     /// A type that is not understood makes the answer useless (AUTH-02), whatever it has cost.
     fn token_type(&self, object: &Object<'_>) -> Result<TokenType, Unusable> {
         match object.text("token_type")? {
-            Some(name) => TokenType::parse(&name).ok_or(Unusable),
+            Some(name) => TokenType::parse(&name).filter(|known| *known != TokenType::Cookie).ok_or(Unusable),
             None if self.token_type == TokenTypeMember::Optional => Ok(TokenType::Bearer),
             None => Err(Unusable),
         }

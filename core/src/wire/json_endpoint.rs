@@ -127,7 +127,7 @@ impl JsonEndpoint {
         self
     }
 
-    /// The request; without a refresh token where the credential is a cookie (COOK-01).
+    /// The request; without a refresh token where the credential is a cookie.
     pub fn request(&self, refresh_token: Option<&Secret>) -> Request {
         Request::new("application/json", self.body(refresh_token))
     }
@@ -139,7 +139,20 @@ impl JsonEndpoint {
     /// Why there is no grant. A 401 without a code is the refusal of the refresh token here (XRSP-13); a 2xx that
     /// cannot be used is [`ExchangeError::Ambiguous`] (XRSP-09).
     pub fn read(&self, reply: &Reply<'_>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        let dialect = Dialect {
+        self.dialect().read(reply, now)
+    }
+
+    /// As [`read`](Self::read), for an endpoint whose tokens are cookies: `Ok(None)` is a success that holds no access
+    /// token, a 204 for example (COOK-02).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_renewal(&self, reply: &Reply<'_>, now: Timestamp) -> Result<Option<Grant>, ExchangeError> {
+        self.dialect().read_renewal(reply, now)
+    }
+
+    fn dialect(&self) -> Dialect<'_> {
+        Dialect {
             access_token: &self.access_token,
             refresh_token: &self.refresh_token,
             expires_in: &self.expires_in,
@@ -147,8 +160,7 @@ impl JsonEndpoint {
             endpoint: Endpoint::Json,
             id_tokens_of: None,
             rule: self.rule,
-        };
-        dialect.read(reply, now)
+        }
     }
 
     fn body(&self, refresh_token: Option<&Secret>) -> Secret {

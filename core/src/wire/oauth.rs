@@ -31,11 +31,16 @@ pub struct OAuthClient {
 pub struct ReservedParameter;
 
 impl OAuthClient {
-    const RESERVED: [&str; 8] = [
+    const RESERVED: [&str; 13] = [
         "grant_type",
         "refresh_token",
         "client_id",
         "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "assertion",
+        "subject_token",
+        "subject_token_type",
         "scope",
         "resource",
         "token",
@@ -52,6 +57,13 @@ impl OAuthClient {
             id_tokens_of: None,
             rule: |_| None,
         }
+    }
+
+    /// Authenticates like this instead.
+    #[must_use]
+    pub fn with_auth(mut self, auth: ClientAuth) -> Self {
+        self.auth = auth;
+        self
     }
 
     /// Asks for this scope, which must lie within the one that was granted (RFC 6749 §6, XREQ-04).
@@ -111,9 +123,27 @@ impl OAuthClient {
         self.token_request(&[("grant_type", "client_credentials")])
     }
 
+    /// A JWT as the grant (RFC 7523 §2.1), good for this request.
+    pub fn jwt_bearer(&self, assertion: &Secret) -> Request {
+        self.token_request(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.expose()),
+        ])
+    }
+
+    /// A token exchange (RFC 8693 §2.1): a token of this type for one of this server. What else it needs is a parameter:
+    /// `audience`, `requested_token_type`.
+    pub fn token_exchange(&self, subject_token: &Secret, subject_token_type: &str) -> Request {
+        self.token_request(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject_token.expose()),
+            ("subject_token_type", subject_token_type),
+        ])
+    }
+
     /// The revocation of a refresh token, for the revocation endpoint (RFC 7009 §2.1).
     pub fn revocation(&self, refresh_token: &Secret) -> Request {
-        let mut form = self.auth.parameters().to_vec();
+        let mut form = self.auth.parameters();
         form.extend([("token", refresh_token.expose()), ("token_type_hint", "refresh_token")]);
         self.post(&form)
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use token_refresh_core::{Body, Origin};
 use token_refresh_driver::{
     Attempt, CommitError, Config, Endpoint, Error, Grant, ManualClock, Notice, OAuthProfile, Record, Session,
@@ -42,11 +42,12 @@ pub(crate) struct Wire {
 pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) form: String,
+    pub(crate) headers: HeaderMap,
     answer: Sender<Behaviour>,
 }
 
 enum Behaviour {
-    Answer(u16, String),
+    Answer(Response<Bytes>),
     Panic,
 }
 
@@ -60,13 +61,12 @@ impl Transport for Wire {
         attempt.begin()?;
         let (answer, behaviour) = channel();
         let form = String::from_utf8(request.body().to_vec()).unwrap();
-        let call = Call { path: request.uri().path().into(), form, answer };
+        let call =
+            Call { path: request.uri().path().into(), form, headers: request.headers().clone(), answer };
         // A test that has ended answers nobody.
         self.calls.lock().unwrap().send(call).map_err(|_| TransportError::Ambiguous)?;
         match behaviour.recv().map_err(|_| TransportError::Ambiguous)? {
-            Behaviour::Answer(status, body) => {
-                Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap())
-            }
+            Behaviour::Answer(response) => Ok(response),
             Behaviour::Panic => panic!("the transport panics, as the test asked for"),
         }
     }
@@ -95,7 +95,11 @@ impl Call {
     }
 
     pub(crate) fn answer(self, status: u16, body: &str) {
-        self.answer.send(Behaviour::Answer(status, body.into())).unwrap();
+        self.reply(Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap());
+    }
+
+    pub(crate) fn reply(self, response: Response<Bytes>) {
+        self.answer.send(Behaviour::Answer(response)).unwrap();
     }
 
     pub(crate) fn grant(self, access: &str, refresh: &str) {

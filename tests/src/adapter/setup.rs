@@ -110,17 +110,18 @@ impl Setup {
                 let client = self.resources.iter().fold(client, OAuthClient::with_resource);
                 let client = self.id_tokens_of.iter().cloned().fold(client, OAuthClient::with_id_tokens_of);
                 let revocation = self.revocation_endpoint.iter().map(endpoint);
-                match self.format {
-                    Format::Assertions => {
-                        AnyProfile::Assertions { client, token, made: AtomicU64::default() }
-                    }
-                    Format::OAuth | Format::Json => {
-                        let profile = OAuthProfile::refresh_token(client, token);
-                        AnyProfile::OAuth(revocation.fold(profile, OAuthProfile::with_revocation_at))
-                    }
-                }
+                let profile = OAuthProfile::refresh_token(client, token);
+                let profile = revocation.fold(profile, OAuthProfile::with_revocation_at);
+                AnyProfile::OAuth(Box::new(if self.format == Format::Assertions {
+                    let made = AtomicU64::default();
+                    profile.with_client_assertion("test", move || {
+                        Ok(Secret::from(format!("assertion-{}", made.fetch_add(1, Ordering::SeqCst))))
+                    })
+                } else {
+                    profile
+                }))
             }
-            Format::Json => AnyProfile::Json(JsonProfile::new(JsonEndpoint::new(), token)),
+            Format::Json => AnyProfile::Json(Box::new(JsonProfile::new(JsonEndpoint::new(), token))),
         }
     }
 
@@ -156,40 +157,42 @@ pub(super) fn grant(access: &str, refresh: Option<&str>, lifetime: Option<Durati
 /// Of what is asked for, one.
 #[derive(Debug)]
 enum AnyProfile {
-    OAuth(OAuthProfile),
-    Assertions { client: OAuthClient, token: Endpoint, made: AtomicU64 },
-    Json(JsonProfile),
+    OAuth(Box<OAuthProfile>),
+    Json(Box<JsonProfile>),
 }
 
 impl AnyProfile {
-    fn inner<R>(&self, ask: impl FnOnce(&dyn Profile) -> R) -> R {
+    fn inner(&self) -> &dyn Profile {
         match self {
-            Self::OAuth(profile) => ask(profile),
-            Self::Json(profile) => ask(profile),
-            Self::Assertions { client, token, made } => {
-                let assertion = format!("assertion-{}", made.fetch_add(1, Ordering::SeqCst));
-                let client =
-                    client.clone().with_parameter("client_assertion", assertion).expect("a free name");
-                ask(&OAuthProfile::refresh_token(client, token.clone()))
-            }
+            Self::OAuth(profile) => &**profile,
+            Self::Json(profile) => &**profile,
         }
     }
 }
 
 impl Profile for AnyProfile {
     fn renewal(&self) -> Renewal {
-        self.inner(|profile| profile.renewal())
+        self.inner().renewal()
     }
 
     fn request(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
-        self.inner(|profile| profile.request(refresh))
+        self.inner().request(refresh)
     }
 
-    fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        self.inner(|profile| profile.read(response, now))
+    fn request_without_scope(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        self.inner().request_without_scope(refresh)
+    }
+
+    fn read(
+        &self,
+        response: &Response<Bytes>,
+        refresh: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Grant, ExchangeError> {
+        self.inner().read(response, refresh, now)
     }
 
     fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
-        self.inner(|profile| profile.revocation(refresh))
+        self.inner().revocation(refresh)
     }
 }

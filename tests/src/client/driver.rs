@@ -63,15 +63,15 @@ pub fn profile(settings: &Settings) -> Result<AnyProfile, EndpointError> {
     });
     let oauth = match settings.profile {
         Chosen::Json | Chosen::Cookie => {
-            return Ok(AnyProfile::Json(JsonProfile::new(JsonEndpoint::new(), token)));
+            return Ok(AnyProfile::Json(Box::new(JsonProfile::new(JsonEndpoint::new(), token))));
         }
         Chosen::Oauth => OAuthProfile::refresh_token(client, token),
         Chosen::ClientCredentials => OAuthProfile::client_credentials(client, token),
     };
-    Ok(AnyProfile::OAuth(match &settings.revocation_endpoint {
+    Ok(AnyProfile::OAuth(Box::new(match &settings.revocation_endpoint {
         Some(endpoint) => oauth.with_revocation_at(Endpoint::https_or_loopback(endpoint)?),
         None => oauth,
-    }))
+    })))
 }
 
 /// Where the token may go.
@@ -135,16 +135,16 @@ impl Account {
 #[derive(Clone, Debug)]
 pub enum AnyProfile {
     /// OAuth 2.
-    OAuth(OAuthProfile),
+    OAuth(Box<OAuthProfile>),
     /// An endpoint of one's own.
-    Json(JsonProfile),
+    Json(Box<JsonProfile>),
 }
 
 impl AnyProfile {
     fn inner(&self) -> &dyn Profile {
         match self {
-            Self::OAuth(profile) => profile,
-            Self::Json(profile) => profile,
+            Self::OAuth(profile) => &**profile,
+            Self::Json(profile) => &**profile,
         }
     }
 }
@@ -158,8 +158,17 @@ impl Profile for AnyProfile {
         self.inner().request(refresh)
     }
 
-    fn read(&self, response: &Response<Bytes>, now: Timestamp) -> Result<Grant, ExchangeError> {
-        self.inner().read(response, now)
+    fn request_without_scope(&self, refresh: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        self.inner().request_without_scope(refresh)
+    }
+
+    fn read(
+        &self,
+        response: &Response<Bytes>,
+        refresh: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Grant, ExchangeError> {
+        self.inner().read(response, refresh, now)
     }
 
     fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
