@@ -27,6 +27,9 @@ pub enum EndpointError {
         "the endpoint has a user or a password in its address; give the client's credentials to the profile"
     )]
     UserInfo,
+    /// A query, which an issuer has none of (RFC 8414 §2).
+    #[error("the issuer has a query; leave out the ? and what follows")]
+    Query,
     /// A fragment, which is never sent.
     #[error("the endpoint has a fragment; leave out the # and what follows")]
     Fragment,

@@ -16,7 +16,8 @@
 //!
 //! # How a new token is asked for
 //!
-//! A [`Profile`] says how: [`OAuthProfile`], [`JsonProfile`], [`CookieProfile`], or one of your own.
+//! A [`Profile`] says how: [`OAuthProfile`], [`JsonProfile`], [`CookieProfile`], or one of your own. Where the endpoints
+//! of an OAuth server are, [`Issuer`] finds out.
 //!
 //! # Who runs a refresh
 //!
@@ -48,6 +49,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod manual_clock;
+mod metadata;
 mod notices;
 mod on_thread;
 mod origin;
@@ -90,6 +92,7 @@ pub use crate::{
     endpoint::{Endpoint, EndpointError},
     error::{Error, Refusal},
     manual_clock::ManualClock,
+    metadata::{Issuer, Metadata, MetadataError},
     notices::Subscription,
     origin::{AllowedOrigins, OriginError},
     ports::{Attempt, Profile, Store, Transport, TransportError},
