@@ -15,6 +15,7 @@ use crate::{
     baton::Baton,
     engine::{Runner, Work},
     profile::request_for,
+    revocation::Revocation,
     timer::{Sleeping, Timer},
 };
 
@@ -30,7 +31,7 @@ struct Ports {
     store: Option<Box<dyn AnyStore>>,
     clock: Arc<dyn Clock>,
     sleep: Box<dyn Fn(Timestamp) -> Sleeping + Send + Sync>,
-    /// For a revocation, which the machine does not wait for.
+    /// For an attempt of a revocation, which the machine does not wait for.
     limit: Duration,
 }
 
@@ -141,11 +142,14 @@ impl Ports {
     }
 
     async fn revoke(&self, refresh: &Secret) {
-        if let Some(request) = self.profile.revocation(refresh) {
+        let mut revocation = Revocation::new(self.clock.now());
+        // Made anew for each attempt, so that an assertion in it is fresh (XREQ-09).
+        while let Some(request) = self.profile.revocation(refresh) {
             let send_by = self.clock.now().after(self.limit);
             let attempt = Attempt::new(Arc::clone(&self.clock), send_by, self.limit);
-            // Best effort: signed out is signed out here, whatever the server says (SESS-05).
-            let _ = self.send(request, &attempt, send_by).await;
+            let answer = self.send(request, &attempt, send_by).await;
+            let Some(again) = revocation.again(&answer, self.clock.now()) else { return };
+            Timer::wait(again, &*self.clock, &self.sleep).await;
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     baton::Baton,
     engine::{Engine, Runner, Work},
     profile::request_for,
+    revocation::Revocation,
     timer::Sleeping,
 };
 
@@ -33,7 +34,7 @@ struct Ports {
     profile: Box<dyn Profile>,
     store: Box<dyn Store>,
     clock: Arc<dyn Clock>,
-    /// For a revocation, which the machine does not wait for.
+    /// For an attempt of a revocation, which the machine does not wait for.
     limit: Duration,
 }
 
@@ -133,11 +134,14 @@ impl Ports {
     }
 
     fn revoke(&self, refresh: &Secret) {
-        if let Some(request) = self.profile.revocation(refresh) {
+        let mut revocation = Revocation::new(self.clock.now());
+        // Made anew for each attempt, so that an assertion in it is fresh (XREQ-09).
+        while let Some(request) = self.profile.revocation(refresh) {
             let send_by = self.clock.now().after(self.limit);
             let attempt = Attempt::new(Arc::clone(&self.clock), send_by, self.limit);
-            // Best effort: signed out is signed out here, whatever the server says (SESS-05).
-            let _ = self.transport.send(request, &attempt);
+            let answer = self.transport.send(request, &attempt);
+            let Some(again) = revocation.again(&answer, self.clock.now()) else { return };
+            self.pause(again, &mut Changed::never());
         }
     }
 }

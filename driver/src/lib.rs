@@ -59,6 +59,7 @@ mod profile;
 #[doc = include_str!("../docs/policies.md")]
 pub mod policies {}
 mod published;
+mod revocation;
 mod secret_bytes;
 mod session;
 mod sessions;

@@ -188,8 +188,9 @@ pub trait Profile: Send + Sync {
         now: Timestamp,
     ) -> Result<Grant, ExchangeError>;
 
-    /// The request that revokes a refresh token (RFC 7009), if the server has an endpoint for it. Sent once, as best
-    /// one can; nobody looks at the answer.
+    /// The request that revokes a refresh token (RFC 7009), if the server has an endpoint for it. Called anew for
+    /// each attempt. As best one can, and in nobody's way: after a 503 or without a connection it is tried again, three
+    /// times in all and within 30 s (RFC 7009 §2.2.1).
     fn revocation(&self, refresh: &Secret) -> Option<Request<Bytes>> {
         let _ = refresh;
         None

@@ -143,7 +143,7 @@ impl Session {
     }
 
     /// The end of this identity. It takes effect at once; the store is told and the refresh token revoked in the
-    /// background (SESS-05), see [`settle`](Self::settle).
+    /// background, for half a minute at most if the server is away (SESS-05), see [`settle`](Self::settle).
     pub fn sign_out(&self) {
         self.engine.call(|inner, now| inner.machine.sign_out(now));
     }

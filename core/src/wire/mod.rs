@@ -39,7 +39,7 @@ mod retry_after;
 mod verdict;
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, time::Duration};
 
 pub use self::{
     challenge::{Challenge, challenges},
@@ -51,7 +51,7 @@ pub use self::{
     oauth::{OAuthClient, ReservedParameter},
     verdict::{Strictness, Verdict},
 };
-use crate::Secret;
+use crate::{Secret, Timestamp};
 
 /// The longest body of an answer that is looked at, in bytes (XRSP-01).
 ///
@@ -105,6 +105,12 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
+    /// How long the server wants to be left alone (RFC 9110 §10.2.3): seconds, or a date, which counts from the server's
+    /// own date if there is one. `None` if it is absent or not understood.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        retry_after::read(self, now)
+    }
+
     /// The first field of this name, if it is text.
     fn header(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
