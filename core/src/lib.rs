@@ -97,6 +97,7 @@
 //! # Features
 //!
 //! - none by default.
+//! - `secrecy`: a [`Secret`] is made of a `SecretString` of the `secrecy` crate.
 //! - `wire`: the OAuth 2 and JSON wire formats as pure functions, still `no_std`.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -46,6 +46,21 @@ impl From<&str> for Secret {
     }
 }
 
+/// So that a program that keeps its secrets in the `secrecy` crate never spells them out itself.
+#[cfg(feature = "secrecy")]
+impl From<secrecy::SecretString> for Secret {
+    fn from(secret: secrecy::SecretString) -> Self {
+        Self::from(&secret)
+    }
+}
+
+#[cfg(feature = "secrecy")]
+impl From<&secrecy::SecretString> for Secret {
+    fn from(secret: &secrecy::SecretString) -> Self {
+        Self::new(secrecy::ExposeSecret::expose_secret(secret))
+    }
+}
+
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
@@ -77,6 +92,14 @@ mod tests {
         text.push_str("hunter2");
         assert_eq!(Secret::new(text).expose(), "hunter2");
         assert_eq!(core::mem::size_of::<Secret>(), 2 * core::mem::size_of::<usize>());
+    }
+
+    #[test]
+    #[cfg(feature = "secrecy")]
+    fn secrets_of_the_secrecy_crate_are_taken() {
+        let secret = secrecy::SecretString::from("hunter2");
+        assert_eq!(Secret::from(&secret), Secret::from("hunter2"));
+        assert!(crate::Grant::new(secret).is_ok());
     }
 
     #[test]

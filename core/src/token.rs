@@ -69,6 +69,9 @@ pub enum InvalidGrant {
     /// RFC 6749 A.17.
     #[error("the refresh token is empty or has characters other than visible ASCII")]
     RefreshToken,
+    /// AUTH-02.
+    #[error("the type of the access token is not understood")]
+    TokenType,
 }
 
 /// What a sign-in or an exchange yields (RFC 6749 §5.1). Always holds tokens that can be sent.

@@ -17,7 +17,8 @@
 //! # How a new token is asked for
 //!
 //! A [`Profile`] says how: [`OAuthProfile`], [`JsonProfile`], [`CookieProfile`], or one of your own. Where the endpoints
-//! of an OAuth server are, [`Issuer`] finds out.
+//! of an OAuth server are, [`Issuer`] finds out. Programs that sign in with the `oauth2` crate hand over its answer with
+//! `grant_of` (feature `oauth2`), those that keep secrets with `secrecy` make a [`Secret`] of theirs (feature `secrecy`).
 //!
 //! # Who runs a refresh
 //!
@@ -51,6 +52,8 @@ mod error;
 mod manual_clock;
 mod metadata;
 mod notices;
+#[cfg(feature = "oauth2")]
+mod oauth2_crate;
 mod on_thread;
 mod origin;
 mod ports;
@@ -81,6 +84,8 @@ pub use token_refresh_core::{
     TokenType, Trigger, Version, wire,
 };
 
+#[cfg(feature = "oauth2")]
+pub use crate::oauth2_crate::grant_of;
 #[cfg(feature = "tokio")]
 pub use crate::tokio_runtime::TokioRuntime;
 pub use crate::{
