@@ -10,7 +10,9 @@
 //! what really happened. Rules are named after the requirement they test.
 #![allow(clippy::missing_panics_doc, reason = "a rule that is broken panics")]
 
+mod cookies;
 mod exchange;
+mod hostile;
 mod identities;
 mod leaks;
 mod observations;
@@ -31,7 +33,9 @@ use token_refresh_core::Cause;
 use token_refresh_driver::{Session, StepUp};
 
 pub use self::{
+    cookies::*,
     exchange::*,
+    hostile::*,
     identities::*,
     observations::*,
     origins::*,
@@ -239,6 +243,10 @@ macro_rules! adapter_rules {
             retry_07_a_refusal_after_a_lost_answer_has_its_own_reason
             retry_05_nothing_is_asked_before_the_time_that_the_server_named
             retry_05_a_named_time_puts_off_the_prompt_presentation
+            sec_06_a_broken_answer_of_the_token_endpoint_leaves_the_outcome_open
+            sec_06_hostile_challenges_over_the_wire_do_no_harm
+            cook_02_sec_03_a_204_counts_and_its_cookies_go_where_a_token_goes
+            cook_01_a_refresh_cookie_rotates_and_its_refusal_is_final
             core_11_an_api_that_always_refuses_cannot_cause_a_flood
             core_03_a_token_endpoint_that_never_answers_is_given_up
             core_10_without_a_refresh_token_the_refusal_is_the_answer

@@ -7,15 +7,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use token_refresh_core::{
     Config, ExchangeError, Grant, Renewal, Secret, Timestamp,
     wire::{ClientAuth, IdTokenSubject, JsonEndpoint, OAuthClient},
 };
 use token_refresh_driver::{
-    AllowedOrigins, Clock, Endpoint, JsonProfile, OAuthProfile, Profile, Rules, Session, SessionBuilder,
-    SystemClock,
+    AllowedOrigins, Clock, CookieProfile, Endpoint, JsonProfile, OAuthProfile, Profile, Rules, Session,
+    SessionBuilder, SystemClock,
 };
+
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// What a client is to be made of: as data, and as the parts that an adapter of this project is put together from.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub enum Format {
     Assertions,
     /// An endpoint of one's own: JSON with the usual names.
     Json,
+    /// Such an endpoint and a cookie, `refresh_token`. The cookie `csrf` is sent in `x-csrf-token` as well.
+    Cookie,
 }
 
 /// A caller's own idea of a refusal (CHAL-10).
@@ -122,12 +126,19 @@ impl Setup {
                 }))
             }
             Format::Json => AnyProfile::Json(Box::new(JsonProfile::new(JsonEndpoint::new(), token))),
+            Format::Cookie => AnyProfile::Cookie(Box::new(
+                CookieProfile::new(JsonEndpoint::new(), token, "refresh_token").with_csrf(CSRF, "csrf"),
+            )),
         }
     }
 
     /// What the client signs in with.
     pub fn grant(&self) -> Grant {
-        grant(&self.access_token, self.refresh_token.as_deref(), self.lifetime)
+        let cookie = |token: &String| match self.format {
+            Format::OAuth | Format::Assertions | Format::Json => token.clone(),
+            Format::Cookie => format!("refresh_token={token}"),
+        };
+        grant(&self.access_token, self.refresh_token.as_ref().map(cookie).as_deref(), self.lifetime)
     }
 
     /// Which requests get the token, and which answers refuse it.
@@ -137,6 +148,9 @@ impl Setup {
             if https { allowed.https(origin) } else { allowed.loopback_http(origin) }.expect("an origin")
         };
         let mut rules = Rules::new(self.origins.iter().fold(AllowedOrigins::none(), allow));
+        if self.format == Format::Cookie {
+            rules = rules.csrf(CSRF, "csrf");
+        }
         if self.strict {
             rules = rules.strict();
         }
@@ -159,6 +173,7 @@ pub(super) fn grant(access: &str, refresh: Option<&str>, lifetime: Option<Durati
 enum AnyProfile {
     OAuth(Box<OAuthProfile>),
     Json(Box<JsonProfile>),
+    Cookie(Box<CookieProfile>),
 }
 
 impl AnyProfile {
@@ -166,6 +181,7 @@ impl AnyProfile {
         match self {
             Self::OAuth(profile) => &**profile,
             Self::Json(profile) => &**profile,
+            Self::Cookie(profile) => &**profile,
         }
     }
 }

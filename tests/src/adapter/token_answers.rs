@@ -300,7 +300,7 @@ pub fn xrsp_12_invalid_request_is_tried_once_more<C: Client>() {
 /// A scope that is not granted any more is left out once.
 pub fn xreq_04_a_refused_scope_is_left_out_once<C: Client>() {
     let mut world = World::expired();
-    world.setup.scope = "read".to_owned();
+    world.setup.scope = String::from("read");
     world.auth.script([says(400, "invalid_scope")]);
     assert_eq!(answer(&world.client::<C>(), &Spec::get(world.api.url("/a"))).status, 200);
     let asked = world.auth.log();
