@@ -21,8 +21,6 @@ const WAIVERS: &[(&str, &str)] = &[
     ),
     ("XRSP-07", "no DPoP: see AUTH-07"),
     ("XRSP-14", "no DPoP: see AUTH-07"),
-    ("COOK-02", "the cookie profile is being built"),
-    ("COOK-03", "the cookie profile is being built"),
 ];
 
 #[test]
