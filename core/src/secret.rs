@@ -27,10 +27,16 @@ impl Secret {
         &self.0
     }
 
-    /// Whether this is a value that may stand in an `Authorization` field or a token request: one or more visible
-    /// ASCII characters (RFC 6749 A.12, A.17; AUTH-03).
+    /// Whether this is a value that may stand in an `Authorization` field: one or more visible ASCII characters
+    /// (AUTH-03).
     pub fn is_token(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// Whether this is a value that may stand in a token request, where a space may stand as well: one or more printable
+    /// ASCII characters (RFC 6749 A.17).
+    pub(crate) fn is_printable(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     }
 }
 

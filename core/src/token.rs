@@ -67,7 +67,7 @@ pub enum InvalidGrant {
     #[error("the access token is empty or has characters other than visible ASCII")]
     AccessToken,
     /// RFC 6749 A.17.
-    #[error("the refresh token is empty or has characters other than visible ASCII")]
+    #[error("the refresh token is empty or has characters other than printable ASCII")]
     RefreshToken,
     /// AUTH-02.
     #[error("the type of the access token is not understood")]
@@ -112,10 +112,10 @@ impl Grant {
     /// With this refresh token.
     ///
     /// # Errors
-    /// [`InvalidGrant::RefreshToken`] if it is empty or not visible ASCII.
+    /// [`InvalidGrant::RefreshToken`] if it is empty or not printable ASCII (RFC 6749 A.17).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<Secret>) -> Result<Self, InvalidGrant> {
         let refresh_token = refresh_token.into();
-        if !refresh_token.is_token() {
+        if !refresh_token.is_printable() {
             return Err(InvalidGrant::RefreshToken);
         }
         self.refresh_token = Some(refresh_token);

@@ -177,7 +177,7 @@ fn xrsp_09_what_cannot_be_used_may_have_cost_the_refresh_token() {
         r#"{"access_token":"at2","access\u005ftoken":"at3","token_type":"Bearer"}"#,
         r#"{"access_token":"at2","token_type":"Bearer","refresh_token":"a","refresh_token":"b"}"#,
         // A refresh token that is none: keeping the old one would present a spent one.
-        r#"{"access_token":"at2","token_type":"Bearer","refresh_token":"a b"}"#,
+        r#"{"access_token":"at2","token_type":"Bearer","refresh_token":"a\tb"}"#,
         r#"{"access_token":"at2","token_type":"Bearer","refresh_token":7}"#,
         r#"{"access_token":"at2","token_type":"Bearer","refresh_token":false}"#,
     ];
@@ -293,4 +293,11 @@ fn xrsp_08_an_id_token_of_somebody_else_ends_the_session() {
         Ok(()),
         "there need not be one"
     );
+}
+
+/// RFC 6749 A.17: a space is a character of a refresh token as any other; to refuse it would lose the token.
+#[test]
+fn xrsp_04_a_refresh_token_may_have_spaces() {
+    let grant = oauth(r#"{"access_token":"at2","token_type":"Bearer","refresh_token":"a b"}"#).unwrap();
+    assert_eq!(grant.refresh_token().map(Secret::expose), Some("a b"));
 }

@@ -275,6 +275,9 @@ enum Clarity {
 impl ResourceRequest {
     /// Puts the token on the request that is about to be sent (AUTH-01): at first, and for the repetition. `headers` are
     /// those that the caller wrote, without an earlier token.
+    ///
+    /// Everything that is made anew for each attempt is put on here and nowhere else (RPLY-02): the token, the CSRF field
+    /// that belongs to it, and for a token that is bound to a key, the proof.
     pub fn carry(&mut self, token: Token, headers: &mut HeaderMap) {
         self.attempts += 1;
         self.token = Some(token.id());
