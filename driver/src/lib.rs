@@ -78,10 +78,10 @@ mod vigil;
 mod wait;
 
 pub use token_refresh_core::{
-    AmbiguousPolicy, Backoff, Cause, CommitError, Config, ConfigError, ConfigWarning, Epoch, Exchange,
-    ExchangeError, Failure, FailureKind, Generation, Grant, InvalidGrant, Margin, Notice, Origin, Rate,
-    Record, Renewal, Retry, Scope, Secret, State, StoreError, StoreOperation, Stored, Timestamp, TokenId,
-    TokenType, Trigger, Version, wire,
+    AmbiguousPolicy, Backoff, Body, Cause, Claimant, CommitError, Config, ConfigError, ConfigWarning, Epoch,
+    Exchange, ExchangeError, Failure, FailureKind, Generation, Grant, Holder, InvalidGrant, Margin, Notice,
+    Origin, Rate, Record, Renewal, Retry, Scope, Secret, SessionId, State, StoreError, StoreOperation,
+    Stored, Timestamp, TokenId, TokenType, Trigger, Version, wire,
 };
 
 #[cfg(feature = "oauth2")]

@@ -4,12 +4,12 @@ use std::{
     convert::Infallible,
     error::Error as StdError,
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{self, AUTHORIZATION, CONNECTION, EXPECT, HOST, ORIGIN},
@@ -27,6 +27,8 @@ use token_refresh_hyper::{
 };
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tower::{Layer as _, ServiceExt as _};
+
+use crate::{account::connector, problem::Problem};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Content = UnsyncBoxBody<Bytes, BoxError>;
@@ -75,15 +77,17 @@ impl Gateway {
         rules: Rules,
         upstream: &Uri,
         log: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Result<Arc<Self>, Box<dyn StdError>> {
+    ) -> Result<Arc<Self>, Problem> {
         let parts = upstream.clone().into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err("write the upstream in full, as in https://api.example.com".into());
+            return Err(
+                Problem::new(format!("{upstream}: this is not a whole URL")).advise("begin it with https://")
+            );
         };
         let base = Base { scheme, authority, path: upstream.path().trim_end_matches('/').into() };
         let rebox: fn(Captured<Content>) -> Content = Content::new;
         let auth = AuthLayer::new(session.clone(), rules).clone_body(Capture::new(MAX_KEPT, rebox));
-        let client = Client::builder(TokioExecutor::new()).build(super::connector());
+        let client = Client::builder(TokioExecutor::new()).build(connector());
         Ok(Arc::new(Self { upstream: auth.layer(client), base, session, log: Box::new(log) }))
     }
 
@@ -147,7 +151,8 @@ impl Gateway {
         };
         let request = request.map(|content| Content::new(content.map_err(Into::into)));
         // In a box, because the compiler cannot see otherwise that the task around it is `Send`.
-        let sending = self.upstream.clone().oneshot(request).boxed();
+        let sending: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(self.upstream.clone().oneshot(request));
         match timeout(ANSWER_LIMIT, sending).await {
             Ok(Ok(response)) => {
                 let mut response = response.map(|content| Content::new(content.map_err(Into::into)));
