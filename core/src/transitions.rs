@@ -533,7 +533,7 @@ impl Machine {
         };
         self.unsaved = Some(Unsaved {
             grant,
-            obtained_at: sent_at.clamp(presentation.started, now),
+            obtained_at: sent_at.max(presentation.started).min(now),
             spent: presentation.serial,
             n: presentation.n,
             installed: false,
