@@ -152,7 +152,7 @@ pub const MUTANTS: &[Mutant] = &[
         says: "a lifetime counts from the answer",
         breaks: &["TIME-01"],
         file: "transitions.rs",
-        place: "obtained_at: «sent_at.clamp(presentation.started, now)»",
+        place: "obtained_at: «sent_at.max(presentation.started).min(now)»",
         fault: "now",
     },
     Mutant {
