@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -13,8 +13,7 @@ use token_refresh_core::{Machine, Timestamp, TokenId};
 use crate::{
     Error, Session, Token,
     engine::Engine,
-    timer::Timer,
-    wait::{Demand, Settled},
+    wait::{Demand, Limited, Settled},
 };
 
 /// For async programs. The rule is one: what may wait has a twin whose name ends in `_async`, and the rest never waits.
@@ -146,38 +145,41 @@ impl Future for SettleFuture {
 
 /// The twin of [`blocking::wait`](crate::blocking::wait): the future's output, or `None` once the limit has passed.
 ///
-/// Whoever waits also keeps the machine's time, so that a session needs no timer of its own.
+/// The session's [`Vigil`](crate::vigil::Vigil) keeps its time.
 struct Wait<F> {
     future: F,
     engine: Arc<Engine>,
     limit: Duration,
     /// Counts from the first poll.
     deadline: Option<Timestamp>,
-    timer: Timer,
+    /// Whether the session knows the deadline.
+    known: bool,
 }
 
 impl<F> Wait<F> {
     fn new(future: F, engine: Arc<Engine>, limit: Duration) -> Self {
-        Self { future, engine, limit, deadline: None, timer: Timer::default() }
+        Self { future, engine, limit, deadline: None, known: false }
     }
 }
 
-impl<F: Future + Unpin> Future for Wait<F> {
+impl<F: Limited> Future for Wait<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { future, engine, limit, deadline, timer } = &mut *self;
+        let Self { future, engine, limit, deadline, known } = &mut *self;
         let deadline = *deadline.get_or_insert_with(|| engine.clock.now().after(*limit));
-        loop {
-            if let Poll::Ready(output) = Pin::new(&mut *future).poll(context) {
-                return Poll::Ready(Some(output));
-            }
-            if engine.clock.now() >= deadline {
-                return Poll::Ready(None);
-            }
-            let due = engine.tick().unwrap_or(deadline).min(deadline);
-            ready!(timer.poll(due, &*engine.clock, |until| engine.sleep(until), context));
+        if let Poll::Ready(output) = Pin::new(&mut *future).poll(context) {
+            return Poll::Ready(Some(output));
         }
+        if engine.clock.now() >= deadline {
+            return Poll::Ready(None);
+        }
+        if std::mem::replace(known, true) {
+            engine.tick();
+        } else {
+            future.limit(deadline);
+        }
+        Poll::Pending
     }
 }
 

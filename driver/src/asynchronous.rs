@@ -1,7 +1,13 @@
 //! The async loop: effects run in tasks, and callers are futures. No logic of its own: what the blocking loop does, in
 //! the same order.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -61,17 +67,18 @@ impl<R: Spawn + Sleep + 'static> Runner for Tasks<R> {
             match work {
                 Work::Effect(baton) => ports.run(*baton).await,
                 Work::Vigil(mut vigil) => {
-                    while let Some(due) = vigil.next() {
-                        Timer::wait(due, &*ports.clock, &ports.sleep).await;
-                    }
+                    let mut timer = Timer::default();
+                    poll_fn(|context| {
+                        while let Some(due) = vigil.next(context.waker()) {
+                            ready!(timer.poll(due, &*ports.clock, &ports.sleep, context));
+                        }
+                        Poll::Ready(())
+                    })
+                    .await;
                 }
                 Work::Delivery(delivery) => delivery.run(),
             }
         }));
-    }
-
-    fn sleep(&self, until: Timestamp) -> Sleeping {
-        (self.ports.sleep)(until)
     }
 }
 

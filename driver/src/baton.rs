@@ -87,7 +87,6 @@ mod tests {
         ManualClock, Session,
         engine::{Runner, Work},
         telemetry::Telemetry,
-        timer::Sleeping,
     };
 
     /// Keeps a record and answers exchanges, and lets everything drop from the moment at which there is a new grant.
@@ -131,10 +130,6 @@ mod tests {
                 };
                 next = baton.pass(Some(event));
             }
-        }
-
-        fn sleep(&self, _: Timestamp) -> Sleeping {
-            Box::pin(std::future::pending())
         }
     }
 

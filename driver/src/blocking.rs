@@ -15,18 +15,15 @@ use token_refresh_core::{
 
 use crate::{
     Attempt, Changed, Clock, Profile, Store, Transport,
-    alarm::Alarm,
     baton::Baton,
     engine::{Engine, Runner, Work},
     profile::request_for,
     revocation::Revocation,
-    timer::Sleeping,
 };
 
 /// Runs each piece of work on a thread of its own, which ends with it.
 pub(crate) struct Threads {
     ports: Arc<Ports>,
-    alarm: Arc<Alarm>,
 }
 
 struct Ports {
@@ -47,8 +44,7 @@ impl Threads {
         limit: Duration,
     ) -> Self {
         let store = store.unwrap_or_else(|| Box::new(NoStore));
-        let alarm = Alarm::new(Arc::clone(&clock));
-        Self { ports: Arc::new(Ports { transport, profile, store, clock, limit }), alarm }
+        Self { ports: Arc::new(Ports { transport, profile, store, clock, limit }) }
     }
 }
 
@@ -60,16 +56,13 @@ impl Runner for Threads {
         let _ = thread.spawn(move || match work {
             Work::Effect(baton) => ports.run(*baton),
             Work::Vigil(mut vigil) => {
-                while let Some(due) = vigil.next() {
+                let waker = unpark();
+                while let Some(due) = vigil.next(&waker) {
                     ports.clock.park_until(due);
                 }
             }
             Work::Delivery(delivery) => delivery.run(),
         });
-    }
-
-    fn sleep(&self, until: Timestamp) -> Sleeping {
-        self.alarm.sleep(until)
     }
 }
 
@@ -109,7 +102,7 @@ impl Ports {
 
     /// Until this instant, or until the store says that the record changed.
     fn pause(&self, until: Timestamp, changed: &mut Changed) {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let waker = unpark();
         let mut context = Context::from_waker(&waker);
         while self.clock.now() < until && Pin::new(&mut *changed).poll(&mut context).is_pending() {
             self.clock.park_until(until);
@@ -168,7 +161,7 @@ pub(crate) fn wait<F: Future + Unpin>(
     limit: Duration,
 ) -> Option<F::Output> {
     let deadline = engine.clock.now().after(limit);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = unpark();
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut context) {
@@ -180,6 +173,11 @@ pub(crate) fn wait<F: Future + Unpin>(
         let due = engine.tick().unwrap_or(deadline);
         engine.clock.park_until(due.min(deadline));
     }
+}
+
+/// Wakes this thread.
+fn unpark() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
 }
 
 struct Unpark(Thread);

@@ -11,11 +11,11 @@ use token_refresh_core::{
 use crate::{
     Clock, Token,
     baton::Baton,
+    limits::{Caller, Limits},
     notices::{Delivery, Observers},
     published::Published,
     telemetry::Telemetry,
-    timer::Sleeping,
-    vigil::Vigil,
+    vigil::{Vigil, Watch},
     wait::{Answer, Demand, Slot},
 };
 
@@ -42,24 +42,23 @@ pub(crate) struct Inner {
     last_settling: u64,
     /// How many effects are being run, those included that the machine does not wait for.
     running: usize,
-    /// Whether somebody keeps watch over what is owed to the store.
-    watched: bool,
+    /// Of callers that are futures. Those that block keep time for themselves.
+    limits: Limits,
+    /// Who keeps time, if anybody does.
+    watch: Option<Watch>,
 }
 
 /// Runs work elsewhere: on a thread or as a task of its own.
 pub(crate) trait Runner: Send + Sync {
     /// Starts the work and returns. If that is impossible, dropping the work is enough: it answers for itself.
     fn start(&self, work: Work);
-
-    /// For a caller that is a future: ready at this instant, or earlier.
-    fn sleep(&self, until: Timestamp) -> Sleeping;
 }
 
 /// What can be started.
 pub(crate) enum Work {
     /// Run an effect, answer it, go on with the next.
     Effect(Box<Baton>),
-    /// Call the machine when something is owed to the store.
+    /// Keep time.
     Vigil(Vigil),
     /// Call the observers.
     Delivery(Delivery),
@@ -88,7 +87,8 @@ impl Engine {
             settling: BTreeMap::new(),
             last_settling: 0,
             running: 0,
-            watched: false,
+            limits: Limits::default(),
+            watch: None,
         };
         Arc::new(Self {
             inner: Mutex::new(inner),
@@ -133,6 +133,16 @@ impl Engine {
         });
     }
 
+    /// For a caller that is a future and begins to wait: it is woken when its time is over.
+    pub(crate) fn limit(self: &Arc<Self>, caller: Caller, until: Timestamp) {
+        self.call(|inner, now| {
+            inner.tick(now);
+            let waiting = inner.waiting.len() + inner.settling.len();
+            let Inner { limits, waiting: demands, settling, .. } = inner;
+            limits.insert(until, caller, waiting, |caller| waits(demands, settling, caller));
+        });
+    }
+
     /// For whoever waits: lets the machine give up what nobody answers, and says when to look again.
     pub(crate) fn tick(self: &Arc<Self>) -> Option<Timestamp> {
         self.call(Inner::tick)
@@ -170,18 +180,15 @@ impl Engine {
         drop(waker);
     }
 
-    /// Nobody keeps watch any more, though something may be owed: the next call sets up another watch.
+    /// Nobody keeps time any more, though somebody may wait: the next call sets up another watch.
     pub(crate) fn unwatched(&self) {
-        self.lock().watched = false;
+        let watch = self.lock().watch.take();
+        drop(watch);
     }
 
     /// Runs the effect elsewhere.
     pub(crate) fn start(&self, baton: Baton) {
         self.runner.start(Work::Effect(Box::new(baton)));
-    }
-
-    pub(crate) fn sleep(&self, until: Timestamp) -> Sleeping {
-        self.runner.sleep(until)
     }
 
     /// Calls the machine and drains it, under the lock.
@@ -190,7 +197,7 @@ impl Engine {
         let now = self.clock.now();
         let mut inner = self.lock();
         let result = call(&mut inner, now);
-        let rest = self.drain(&mut inner);
+        let rest = self.drain(&mut inner, now);
         (result, rest)
     }
 
@@ -210,7 +217,7 @@ impl Engine {
         }
     }
 
-    fn drain(&self, inner: &mut Inner) -> Rest {
+    fn drain(&self, inner: &mut Inner, now: Timestamp) -> Rest {
         let (mut rest, mut token) = (Rest::default(), None);
         while let Some(action) = inner.machine.poll_action() {
             match action {
@@ -231,9 +238,23 @@ impl Engine {
                 }
             }
         }
-        rest.vigil = inner.owed().is_some() && !std::mem::replace(&mut inner.watched, true);
+        while let Some(caller) = inner.limits.next_over(now) {
+            // Takes itself out of the queue once it is polled.
+            rest.wake.extend(match caller {
+                Caller::Demand(waiter) => inner.waiting.get(&waiter).and_then(|slot| slot.waker()),
+                Caller::Settled(place) => inner.settling.remove(&place),
+            });
+        }
         if inner.is_settled() {
             rest.wake.extend(std::mem::take(&mut inner.settling).into_values());
+        }
+        let due = inner.due();
+        match &mut inner.watch {
+            Some(watch) => rest.wake.extend(watch.recall(due)),
+            vacant => {
+                *vacant = due.map(Watch::new);
+                rest.vigil = due.is_some();
+            }
         }
         rest
     }
@@ -272,22 +293,40 @@ impl Inner {
     }
 
     /// When something owed to the store is due that no run is taking care of.
-    pub(crate) fn owed(&self) -> Option<Timestamp> {
+    fn owed(&self) -> Option<Timestamp> {
         match self.machine.state() {
             State::Refreshing => None,
             State::Idle | State::Failed(_) => self.machine.poll_timeout(),
         }
     }
 
-    /// The watch is over, unless something is owed. Says when it is due.
-    pub(crate) fn relieve(&mut self) -> Option<Timestamp> {
-        let owed = self.owed();
-        self.watched = owed.is_some();
-        owed
+    /// When somebody must look at the clock, though no caller may be there to do it: for what is owed to the store, and
+    /// while callers wait that are futures, for them and for the machine.
+    fn due(&mut self) -> Option<Timestamp> {
+        let Self { limits, waiting, settling, .. } = self;
+        match limits.first(|caller| waits(waiting, settling, caller)) {
+            Some(limit) => Some(self.machine.poll_timeout().map_or(limit, |due| due.min(limit))),
+            None => self.owed(),
+        }
+    }
+
+    /// Keeps watch until the instant that it says, or until the waker is called. `None`: the watch is over.
+    pub(crate) fn watch(&mut self, waker: Waker) -> (Option<Timestamp>, Option<Watch>) {
+        let due = self.due();
+        let watch = due.map(|until| Watch { until, waker: Some(waker) });
+        (due, std::mem::replace(&mut self.watch, watch))
     }
 
     fn is_settled(&self) -> bool {
         self.running == 0 && self.machine.is_settled()
+    }
+}
+
+/// Whether this caller still waits.
+fn waits(demands: &BTreeMap<WaiterId, Arc<Slot>>, settling: &BTreeMap<u64, Waker>, caller: Caller) -> bool {
+    match caller {
+        Caller::Demand(waiter) => demands.contains_key(&waiter),
+        Caller::Settled(place) => settling.contains_key(&place),
     }
 }
 

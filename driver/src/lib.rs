@@ -36,7 +36,6 @@
 //! A session does not survive `fork`: the child must build its own.
 #![forbid(unsafe_code)]
 
-mod alarm;
 mod async_ports;
 mod async_session;
 mod asynchronous;
@@ -49,6 +48,7 @@ mod clock;
 mod endpoint;
 mod engine;
 mod error;
+mod limits;
 mod manual_clock;
 mod metadata;
 mod notices;

@@ -8,7 +8,7 @@ use token_refresh_core::Timestamp;
 
 use crate::Clock;
 
-/// A sleep of whatever runtime there is, or of the [`Alarm`](crate::alarm::Alarm).
+/// A sleep of whatever runtime there is.
 pub(crate) type Sleeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Waits for instants of a session's clock. The sleep below it measures spans, perhaps by another clock, and may end

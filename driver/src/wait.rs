@@ -5,9 +5,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use token_refresh_core::{Failure, WaiterId};
+use token_refresh_core::{Failure, Timestamp, WaiterId};
 
-use crate::{Token, engine::Engine};
+use crate::{Token, engine::Engine, limits::Caller};
 
 /// What a caller is told in the end. One token for all who waited for it, so that a place in the queue is small.
 pub(crate) type Answer = Result<Arc<Token>, Failure>;
@@ -32,6 +32,28 @@ impl Demand {
     /// Whether the caller had to join the queue.
     pub(crate) fn joined(&self) -> bool {
         self.place.is_some()
+    }
+}
+
+/// What a caller that is a future waits for.
+pub(crate) trait Limited: Future + Unpin {
+    /// It is pending, and wants to be polled again at this instant at the latest.
+    fn limit(&self, until: Timestamp);
+}
+
+impl Limited for Demand {
+    fn limit(&self, until: Timestamp) {
+        if let Some((engine, waiter)) = &self.place {
+            engine.limit(Caller::Demand(*waiter), until);
+        }
+    }
+}
+
+impl Limited for Settled {
+    fn limit(&self, until: Timestamp) {
+        if let Some(place) = self.place {
+            self.engine.limit(Caller::Settled(place), until);
+        }
     }
 }
 
@@ -104,6 +126,14 @@ impl Slot {
     pub(crate) fn fill(&self, answer: Answer) -> Option<Waker> {
         match mem::replace(&mut *self.lock(), Place::Answered(answer)) {
             Place::Waiting(waker) => waker,
+            Place::Answered(_) => None,
+        }
+    }
+
+    /// Whom to wake although there is no answer.
+    pub(crate) fn waker(&self) -> Option<Waker> {
+        match &mut *self.lock() {
+            Place::Waiting(waker) => waker.take(),
             Place::Answered(_) => None,
         }
     }

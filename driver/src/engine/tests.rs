@@ -20,10 +20,6 @@ struct Nothing;
 
 impl Runner for Nothing {
     fn start(&self, _: Work) {}
-
-    fn sleep(&self, _: Timestamp) -> Sleeping {
-        Box::pin(std::future::pending())
-    }
 }
 
 fn signed_in() -> Session {
@@ -59,10 +55,6 @@ impl Runner for Arc<Attempts> {
             Work::Vigil(_) => drop(self.vigils.fetch_add(1, Ordering::SeqCst)),
             Work::Delivery(_) => drop(self.deliveries.fetch_add(1, Ordering::SeqCst)),
         }
-    }
-
-    fn sleep(&self, _: Timestamp) -> Sleeping {
-        Box::pin(std::future::pending())
     }
 }
 
