@@ -71,3 +71,19 @@ fn core_13_the_time_limits_of_tasks_are_kept_in_a_blocking_session() {
         assert_eq!(answer.unwrap().secret().expose(), "at2");
     }
 }
+
+#[test]
+fn core_13_a_shorter_limit_than_those_before_is_not_overslept() {
+    async_support::in_time(|| {
+        let world = support::World::signed_in();
+        let refused = world.id();
+        let mut patient = world.session.reject_async(refused);
+        assert!(async_support::poll(&mut patient).is_pending());
+        assert!(world.clock.await_parked(1, support::PATIENCE));
+        let mut hurried = world.session.reject_async(refused).within(SECOND);
+        assert!(async_support::poll(&mut hurried).is_pending());
+        let hurried = thread::spawn(move || block_on(hurried));
+        world.clock.advance(SECOND);
+        assert!(matches!(hurried.join().unwrap(), Err(Error::TimedOut)));
+    });
+}
