@@ -56,4 +56,8 @@ pub mod subject;
 pub mod text;
 pub mod vocabulary;
 
+/// The README's examples are compiled as tests.
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub use core_subject::CoreSubject;
