@@ -182,7 +182,7 @@ impl Profile for Plain {
         Ok(Request::new(Bytes::new()))
     }
 
-    fn read(&self, _: &Response<Bytes>, _: Timestamp) -> Result<Grant, ExchangeError> {
+    fn read(&self, _: &Response<Bytes>, _: Option<&Secret>, _: Timestamp) -> Result<Grant, ExchangeError> {
         Ok(grant(900))
     }
 }

@@ -90,7 +90,12 @@ pub fn session(length: usize) -> Session {
         fn request(&self, _: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
             Err(ExchangeError::NotSent)
         }
-        fn read(&self, _: &Response<Bytes>, _: Timestamp) -> Result<Grant, ExchangeError> {
+        fn read(
+            &self,
+            _: &Response<Bytes>,
+            _: Option<&Secret>,
+            _: Timestamp,
+        ) -> Result<Grant, ExchangeError> {
             Err(ExchangeError::NotSent)
         }
     }
