@@ -18,18 +18,20 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<ExitCode, String> {
-    let report = match options.command {
+    match options.command {
         Command::Help => {
             print!("{HELP}");
             return Ok(ExitCode::SUCCESS);
         }
-        Command::List => {
-            list::machine(options);
-            list::client(options);
-            return Ok(ExitCode::SUCCESS);
-        }
-        Command::Machine => machine::run(options)?,
+        _ => list::know(options)?,
+    }
+    if options.list {
+        list::print(options);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = match options.command {
         Command::Client => client::run(options)?,
+        _ => machine::run(options)?,
     };
     Ok(summary::close(options, &report)?.exit_code())
 }

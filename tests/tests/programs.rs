@@ -84,6 +84,35 @@ fn i_25_a_program_that_fails_to_answer_is_a_verdict() {
 }
 
 #[test]
+fn a_client_that_says_no_hello_is_shown_with_its_standard_error() {
+    let no_client = env!("CARGO_BIN_EXE_token-refresh-conformance");
+    let (code, out, err) = tool(&folder("no-hello"), &["client", "--", no_client, "frobnicate"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    for part in ["the program has ended", "tests/PROTOCOL.md", "there is no subcommand \"frobnicate\""] {
+        assert!(err.contains(part), "{err}");
+    }
+}
+
+#[test]
+fn only_takes_no_id_that_stands_for_nothing() {
+    let folder = folder("only");
+    for (subcommand, id) in [("machine", "I-99"), ("client", "I-07"), ("list", "I-07,")] {
+        let (code, _, err) = tool(&folder, &[subcommand, "--only", id, "--", "no-such-program"]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("is the beginning of no id that is tested"), "{err}");
+    }
+}
+
+#[test]
+fn what_is_listed_is_what_the_subcommand_tests() {
+    let folder = folder("list");
+    let listed = |arguments: &[&str]| tool(&folder, arguments).1;
+    let (machine, client) = (listed(&["machine", "--list"]), listed(&["client", "--list"]));
+    assert!(machine.contains("\nI-07 ") && !client.contains("\nI-07 "), "{client}");
+    assert_eq!(listed(&["list"]), machine + &client);
+}
+
+#[test]
 fn a_program_that_cannot_be_tested_is_told_what_to_do() {
     let folder = folder("untestable");
     for (program, says) in [

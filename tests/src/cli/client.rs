@@ -11,7 +11,7 @@ use super::{options::Options, progress::Progress};
 
 /// Plays the scenarios to the program, and prints what it does not pass.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
-    let scenarios = scenarios(options);
+    let scenarios = scenarios(&options.only);
     let subject = Subject::meet(options.program.clone())?;
     let mut report = Report::new(options.command_line(), None);
     let bar = Mutex::new(Progress::default());
@@ -29,12 +29,11 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     Ok(report)
 }
 
-/// Those that are asked for, by their own ids or by those of their requirements.
-pub(crate) fn scenarios(options: &Options) -> Vec<Scenario> {
+/// Those that are asked for, by the beginnings of their own ids or of those of their requirements. None: all.
+pub(crate) fn scenarios(only: &[String]) -> Vec<Scenario> {
     let wanted = |scenario: &Scenario| {
         let ids = || scenario.requirements.iter().copied().chain([scenario.id]);
-        options.only.is_empty()
-            || options.only.iter().any(|wanted| ids().any(|id| id.starts_with(wanted.as_str())))
+        only.is_empty() || only.iter().any(|wanted| ids().any(|id| id.starts_with(wanted.as_str())))
     };
     client::scenarios().into_iter().filter(wanted).collect()
 }

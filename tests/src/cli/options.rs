@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
@@ -42,6 +43,8 @@ says what to do), 3 nothing was shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) command: Command,
+    /// Say what would be tested, and test nothing.
+    pub(crate) list: bool,
     pub(crate) only: Vec<String>,
     pub(crate) strict: bool,
     pub(crate) seed: u64,
@@ -71,6 +74,7 @@ impl Options {
     fn parse(mut parser: Parser) -> Result<Self, lexopt::Error> {
         let mut options = Self {
             command: Command::Help,
+            list: false,
             only: Vec::new(),
             strict: false,
             seed: 1,
@@ -81,18 +85,18 @@ impl Options {
             junit: None,
             program: Vec::new(),
         };
-        let (mut command, mut list) = (None, false);
+        let mut command = None;
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("help") | Arg::Short('h') => return Ok(options),
-                Arg::Long("list") => list = true,
+                Arg::Long("list") => options.list = true,
                 Arg::Long("only") => {
                     let ids = parser.value()?.string()?;
                     options.only.extend(ids.split(',').map(|id| id.trim().to_owned()));
                 }
                 Arg::Long("strict") => options.strict = true,
-                Arg::Long("seed") => options.seed = parser.value()?.parse()?,
-                Arg::Long("cases") => options.cases = parser.value()?.parse()?,
+                Arg::Long("seed") => options.seed = number("--seed", &mut parser)?,
+                Arg::Long("cases") => options.cases = number("--cases", &mut parser)?,
                 Arg::Long("replay") => options.replay = Some(parser.value()?.into()),
                 Arg::Long("report") => options.report = Some(parser.value()?.into()),
                 Arg::Long("json") => options.json = Some(parser.value()?.into()),
@@ -107,10 +111,8 @@ impl Options {
             }
         }
         options.command = command.ok_or("say what to do: machine, client or list")?;
-        if list {
-            options.command = Command::List;
-        }
-        if options.command != Command::List && options.program.is_empty() {
+        options.list |= options.command == Command::List;
+        if !options.list && options.program.is_empty() {
             return Err("say which program to test, after the options: -- ./program".into());
         }
         Ok(options)
@@ -122,6 +124,12 @@ impl Options {
             self.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         words.join(" ")
     }
+}
+
+/// The value of this option, as a number that fits.
+fn number<T: FromStr>(option: &str, parser: &mut Parser) -> Result<T, lexopt::Error> {
+    let text = parser.value()?.string()?;
+    text.parse().map_err(|_| format!("{option} takes a whole number, not {text:?}").into())
 }
 
 fn subcommand(name: &str) -> Result<Command, String> {
@@ -156,6 +164,7 @@ mod tests {
             Err("say which program to test, after the options: -- ./program".into())
         );
         assert_eq!(parse("test"), Err("there is no subcommand \"test\": machine, client, list".into()));
+        assert_eq!(parse("machine --seed abc -- x"), Err("--seed takes a whole number, not \"abc\"".into()));
         assert_eq!(parse("--strict"), Err("say what to do: machine, client or list".into()));
     }
 }

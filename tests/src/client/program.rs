@@ -49,6 +49,8 @@ struct State {
     /// Why nothing more can be heard.
     end: Option<String>,
     errors: Vec<u8>,
+    /// Nothing more comes from its standard error.
+    errors_end: bool,
 }
 
 impl Program {
@@ -71,12 +73,28 @@ impl Program {
             thread::spawn(move || hearing.keep_errors(errors));
         }
         let program = Self { child: Mutex::new(child), input, heard, last_id: AtomicU64::new(0) };
-        let hello = program.heard.wait(START, |state| state.hello.clone())?;
-        let hello = hello.ok_or_else(|| format!("says no hello within {} s", START.as_secs()))?;
+        let hello = program
+            .heard
+            .wait(START, |state| state.hello.clone())
+            .and_then(|hello| hello.ok_or_else(|| format!("says nothing within {} s", START.as_secs())))
+            .map_err(|what| program.unmet(&what))?;
         if hello.version != VERSION {
             return Err(format!("speaks version {} of the protocol, not {VERSION}", hello.version));
         }
         Ok((program, hello))
+    }
+
+    /// Why there was no hello, with what the program itself says about it.
+    fn unmet(&self, what: &str) -> String {
+        self.kill();
+        let open = |state: &mut State| !state.errors_end;
+        drop(self.heard.changed.wait_timeout_while(lock(&self.heard.state), LEAVE, open));
+        let errors = self.errors();
+        let first = "its first line has to be a hello, as tests/PROTOCOL.md says";
+        match errors.trim() {
+            "" => format!("{what}; {first}"),
+            errors => format!("{what}; {first}. Its standard error:\n{errors}"),
+        }
     }
 
     pub(super) fn settings(&self, settings: &Settings) -> Result<(), String> {
@@ -200,6 +218,8 @@ impl Heard {
             }
             line.clear();
         }
+        lock(&self.state).errors_end = true;
+        self.changed.notify_all();
     }
 
     /// Waits until `wanted` is there. `None`: it did not come. Fails if it cannot come any more.

@@ -153,12 +153,12 @@ impl Check {
 }
 
 impl Outcome {
-    /// For the process: 0 conforms, 1 does not, 2 nothing was shown.
+    /// For the process: 0 conforms, 1 does not, 3 nothing was shown. (2 is left for a tool that could not test at all.)
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Conforms => ExitCode::SUCCESS,
             Self::Deviates => ExitCode::from(1),
-            Self::Void => ExitCode::from(2),
+            Self::Void => ExitCode::from(3),
         }
     }
 }
