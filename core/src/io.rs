@@ -279,6 +279,11 @@ pub enum Notice {
         /// How many callers were waiting for it.
         released: usize,
     },
+    /// The scope of the new token is another one than that of the token before; nothing is asked again (XRSP-06).
+    ScopeChanged {
+        /// The new token.
+        id: TokenId,
+    },
     /// A refresh failed.
     RefreshFailed {
         /// What the callers were told.

@@ -655,6 +655,8 @@ impl Machine {
         let snapshot = Arc::new(Snapshot::new(id, grant, *obtained_at, &self.config, &mut self.rng, now));
         let serve = origin != Origin::Adoption || snapshot.is_usable(now);
         let fresh = origin != Origin::SignIn && record.born > 0;
+        let scope_before = self.current.as_ref().and_then(|current| current.snapshot.scope.as_ref());
+        let scope_changed = scope_before.is_some() && scope_before != snapshot.scope.as_ref();
         if self.current.as_ref().is_some_and(|current| !current.refused) {
             // The last one served its time, so the row of fruitless ones is broken.
             self.pacing.accepted();
@@ -667,6 +669,9 @@ impl Machine {
         if serve {
             let waiters = self.waiters.detach();
             self.outbox.notify(Notice::Installed { id, replaces, origin, released: waiters.len() });
+            if scope_changed {
+                self.outbox.notify(Notice::ScopeChanged { id });
+            }
             self.outbox.resolve(waiters, Ok(snapshot));
         }
         serve

@@ -100,6 +100,7 @@ pub(super) fn log(telemetry: &Telemetry, notice: &Notice) {
             released,
             "new access token"
         ),
+        Notice::ScopeChanged { id } => say!(info, telemetry, token = display(id), "scope changed"),
         Notice::RefreshFailed { failure, released } => say!(
             warn,
             telemetry,

@@ -12,8 +12,9 @@ fn world() -> World {
     world
 }
 
-/// A 204 with cookies is a new token, which travels in the `Cookie` field to allowed origins only.
-pub fn cook_02_sec_03_a_204_counts_and_its_cookies_go_where_a_token_goes<C: Client>() {
+/// A 204 with cookies is a new token, which travels in the `Cookie` field to allowed origins only; the repetition has the
+/// CSRF value that came with it.
+pub fn cook_02_03_sec_03_a_204_counts_and_its_cookies_go_where_a_token_goes<C: Client>() {
     let world = world();
     let elsewhere = world.elsewhere();
     let renewed =

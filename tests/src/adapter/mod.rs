@@ -245,7 +245,7 @@ macro_rules! adapter_rules {
             retry_05_a_named_time_puts_off_the_prompt_presentation
             sec_06_a_broken_answer_of_the_token_endpoint_leaves_the_outcome_open
             sec_06_hostile_challenges_over_the_wire_do_no_harm
-            cook_02_sec_03_a_204_counts_and_its_cookies_go_where_a_token_goes
+            cook_02_03_sec_03_a_204_counts_and_its_cookies_go_where_a_token_goes
             cook_01_a_refresh_cookie_rotates_and_its_refusal_is_final
             core_11_an_api_that_always_refuses_cannot_cause_a_flood
             core_03_a_token_endpoint_that_never_answers_is_given_up
@@ -264,6 +264,7 @@ macro_rules! adapter_rules {
             obs_01_each_exchange_is_told_as_the_server_saw_it
             obs_02_five_causes_can_be_told_apart
             obs_03_a_lost_session_is_announced_once
+            xrsp_06_a_change_of_scope_is_told
         }
     };
     ($client:ty) => {

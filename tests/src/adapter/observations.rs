@@ -13,6 +13,7 @@ use token_refresh_driver::{Cause, ExchangeError, Grant, Notice, Origin, Session,
 use super::{
     Client, Problem, Spec,
     exchange::{HERD, herd},
+    token_answers::edited,
     world::{SOON, World, answer, problem},
 };
 use crate::server::{Cut, Refuse, Response, Reuse, Step};
@@ -141,6 +142,22 @@ pub fn obs_03_a_lost_session_is_announced_once<C: Client>() {
     });
     let failures = told.iter().filter(|notice| matches!(notice, Notice::RefreshFailed { .. })).count();
     assert_eq!((lost, failures), (vec![1, 2], 3));
+}
+
+/// The application is told when the server gives another scope than before, and can read it.
+pub fn xrsp_06_a_change_of_scope_is_told<C: Client>() {
+    let world = World::expired();
+    let client = world.client::<C>();
+    let told = Told::by(client.session());
+    for scope in ["read write", "read write", "read"] {
+        world.auth.expire(&world.auth.current(1).expect("a session").access_token);
+        world.auth.script([edited(move |grant| grant["scope"] = serde_json::json!(scope))]);
+        assert_eq!(answer(&client, &Spec::get(world.api.url("/a"))).status, 200);
+    }
+    let told = told.until(|notice| matches!(notice, Notice::ScopeChanged { .. }));
+    let installed = told.iter().filter(|notice| matches!(notice, Notice::Installed { .. })).count();
+    assert_eq!((installed, world.token_requests()), (3, 3));
+    assert_eq!(client.session().scope().as_deref(), Some("read"));
 }
 
 /// What is told, in order.

@@ -335,7 +335,7 @@ pub fn xrsp_13_whom_a_401_of_the_token_endpoint_is_about<C: Client>() {
 }
 
 /// The token endpoint's grant, changed after the server acted on the request.
-fn edited(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Step {
+pub(super) fn edited(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Step {
     Step::new().edit(move |answer| {
         let mut grant = serde_json::from_slice(&answer.body).expect("a grant is JSON");
         change(&mut grant);
