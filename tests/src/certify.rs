@@ -203,6 +203,7 @@ const REGRESSIONS: &[&str] = &[
     include_str!("../regressions/sign-in-begins-one-load.script"),
     include_str!("../regressions/sign-out-begins-nothing.script"),
     include_str!("../regressions/takeover-given-back-keeps-the-count.script"),
+    include_str!("../regressions/the-sixth-exchange-waits.script"),
     include_str!("../regressions/unanswered-first-claim-is-settled.script"),
     include_str!("../regressions/unpublished-token-breaks-the-row.script"),
 ];

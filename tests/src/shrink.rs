@@ -108,7 +108,7 @@ impl Shrinking {
             Change::Step { index, attempt } if attempt < 3 => Change::Step { index, attempt: attempt + 1 },
             Change::Step { index, .. } if index + 1 < steps => Change::Step { index: index + 1, attempt: 0 },
             Change::Step { .. } => Change::World { attempt: 0 },
-            Change::World { attempt } if attempt < 6 => Change::World { attempt: attempt + 1 },
+            Change::World { attempt } if attempt < 8 => Change::World { attempt: attempt + 1 },
             Change::World { .. } | Change::End => Change::End,
         }
     }
@@ -136,6 +136,8 @@ fn simplify_world(world: &mut World, attempt: usize) -> Option<()> {
         4 => world.queue = simple.queue,
         5 => world.cold = false,
         6 => world.seed = simple.seed,
+        7 if world.processes == 1 => world.shared = false,
+        8 => world.ambient = false,
         _ => return None,
     }
     Some(())

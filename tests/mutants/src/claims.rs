@@ -98,7 +98,7 @@ pub const MORE: &[Mutant] = &[
         fault: "record.serial == self.spent || record.grant().and_then(Grant::refresh_token) == self.grant.refresh_token()",
     },
     Mutant {
-        id: "refusal-forgotten",
+        id: "refusal-forgotten-at-conflict",
         says: "a refusal is forgotten after a conflict",
         breaks: &[],
         file: "transitions.rs",
