@@ -1,7 +1,7 @@
 //! Small worlds of the real machine, explored to the end.
 //!
 //! The machine is the core itself: its sources as the build script copies them, with no fault planted or with one.
-//! A world is one to three of them with a store, a server and a clock. From each state every [`Move`](world::Move) is
+//! A world is one to three of them with a store, a server and a clock. From each state every [`Move`] is
 //! made: callers come and go, effects end in each way that the setting allows, time goes on. In each state the rules
 //! of safety are checked; a state without moves has to be one of rest; and since the graph has no cycle, every fair
 //! run comes to such an end.
