@@ -60,4 +60,9 @@ pub mod vocabulary;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+/// The program in the README of the core runs here, for it starts servers of the kit.
+#[cfg(doctest)]
+#[doc = include_str!("../../core/README.md")]
+mod readme_of_the_core {}
+
 pub use core_subject::CoreSubject;

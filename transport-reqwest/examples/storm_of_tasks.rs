@@ -1,6 +1,6 @@
 //! A thousand tasks, one expired token, real servers on 127.0.0.1: what happens, request by request.
 //!
-//! `cargo run -p token-refresh-reqwest --example storm -- --help`
+//! `cargo run -p token-refresh-reqwest --example storm_of_tasks -- --help`
 
 use std::{
     error::Error as StdError,
