@@ -4,7 +4,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
     time::Duration,
 };
 
@@ -19,6 +18,7 @@ use crate::{
     engine::{Engine, Runner, Work},
     profile::request_for,
     revocation::Revocation,
+    sync::thread::{self, Thread},
 };
 
 /// Runs each piece of work on a thread of its own, which ends with it.

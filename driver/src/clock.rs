@@ -4,13 +4,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use token_refresh_core::Timestamp;
 
 use self::system::{mono, wall};
+use crate::sync::thread;
 
 /// Where a session's time comes from. Never runs back.
 pub trait Clock: Send + Sync {

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     limits::{Caller, Limits},
     notices::{Delivery, Observers},
     published::Published,
+    sync::{Mutex, MutexGuard},
     telemetry::Telemetry,
     vigil::{Vigil, Watch},
     wait::{Answer, Demand, Slot},

@@ -1,15 +1,17 @@
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, Thread},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use token_refresh_core::Timestamp;
 
-use crate::Clock;
+use crate::{
+    Clock,
+    sync::{
+        AtomicU64, Condvar, Mutex, MutexGuard,
+        thread::{self, Thread},
+    },
+};
 
 /// A clock that stands still until it is moved. For tests: a session on it waits for no real time. Clones are one
 /// clock.

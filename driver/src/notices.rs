@@ -2,10 +2,12 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use token_refresh_core::Notice;
+
+use crate::sync::{Mutex, MutexGuard};
 
 type Observer = dyn Fn(&Notice) + Send + Sync;
 

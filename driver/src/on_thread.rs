@@ -1,14 +1,16 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
-    thread,
 };
 
 use token_refresh_core::{CommitError, Record, StoreError, Stored, Version};
 
-use crate::{AsyncStore, Changed, Store};
+use crate::{
+    AsyncStore, Changed, Store,
+    sync::{Mutex, MutexGuard, thread},
+};
 
 /// A blocking store in an async session: each call on a thread of its own, as in a blocking session.
 pub(crate) struct OnThread(Arc<dyn Store>);

@@ -17,8 +17,8 @@
 use std::{
     cell::{Cell, RefCell},
     sync::{
-        Arc, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64 as Counter, Ordering},
+        Arc, PoisonError,
+        atomic::{AtomicU64 as Counter, Ordering},
     },
 };
 
@@ -26,7 +26,7 @@ use token_refresh_core::{Snapshot, Timestamp, TokenId};
 
 use crate::{
     Token,
-    sync::{AtomicU64, Mutex, thread_local},
+    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, thread_local},
 };
 
 /// Written under the machine's lock, read without it.

@@ -1,13 +1,10 @@
-//! What the published token is made of. Under `--cfg loom` a model checker tries every order of its steps.
+//! Locks, atomics and threads: all that threads of the driver meet in is taken from here, so that a model checker can
+//! take its place and try the orders of their steps (`tests/interleavings`).
 
-#[cfg(not(loom))]
 pub(crate) use std::{
-    sync::{Mutex, atomic::AtomicU64},
-    thread_local,
-};
-
-#[cfg(loom)]
-pub(crate) use loom::{
-    sync::{Mutex, atomic::AtomicU64},
-    thread_local,
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    thread, thread_local,
 };

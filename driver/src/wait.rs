@@ -1,13 +1,18 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use token_refresh_core::{Failure, Timestamp, WaiterId};
 
-use crate::{Token, engine::Engine, limits::Caller};
+use crate::{
+    Token,
+    engine::Engine,
+    limits::Caller,
+    sync::{Mutex, MutexGuard},
+};
 
 /// What a caller is told in the end. One token for all who waited for it, so that a place in the queue is small.
 pub(crate) type Answer = Result<Arc<Token>, Failure>;

@@ -13,20 +13,23 @@ mod table;
 #[path = "src/claims.rs"]
 mod claims;
 
-use claims::MORE;
-use table::{MUTANTS, Mutant};
+#[path = "plant.rs"]
+mod plant;
 
-/// A fault and the number of its switch.
-type Fault = (u32, &'static Mutant);
+use claims::MORE;
+use plant::{Fault, plant};
+use table::MUTANTS;
 
 fn main() {
     let core = Path::new("../../core/src");
     println!("cargo::rerun-if-changed={}", core.display());
     println!("cargo::rerun-if-changed=src/table.rs");
     println!("cargo::rerun-if-changed=src/claims.rs");
-    let mut faults: BTreeMap<&str, Vec<Fault>> = BTreeMap::new();
+    println!("cargo::rerun-if-changed=plant.rs");
+    let mut faults: BTreeMap<&str, Vec<Fault<'_>>> = BTreeMap::new();
     for (switch, mutant) in (1..).zip(MUTANTS.iter().chain(MORE)) {
-        faults.entry(mutant.file).or_default().push((switch, mutant));
+        let fault = Fault { switch, id: mutant.id, place: mutant.place, fault: mutant.fault };
+        faults.entry(mutant.file).or_default().push(fault);
     }
     let mut misplaced = Vec::new();
     let mut copy = String::new();
@@ -72,49 +75,4 @@ fn parts(root: &str) -> Vec<Part> {
         (!std::mem::take(&mut optional)).then_some(part)
     });
     parts.collect()
-}
-
-/// Replaces the marked piece of each fault's place by a choice between it and the fault.
-fn plant(source: &str, faults: &[Fault], misplaced: &mut Vec<String>) -> String {
-    let mut pieces: BTreeMap<(usize, usize), Vec<Fault>> = BTreeMap::new();
-    for fault in faults {
-        match locate(source, fault.1) {
-            Ok(piece) => pieces.entry(piece).or_default().push(*fault),
-            Err(what) => misplaced.push(what),
-        }
-    }
-    let mut planted = String::new();
-    let mut copied = 0;
-    for ((begin, end), faults) in pieces {
-        if begin < copied {
-            misplaced.push(format!("{}: its piece overlaps another one", faults[0].1.id));
-            continue;
-        }
-        let piece = &source[begin..end];
-        let choices: String = faults
-            .iter()
-            .map(|(switch, mutant)| format!("if crate::is_planted({switch}) {{ {} }} else ", mutant.fault))
-            .collect();
-        let choice = format!("{choices}{{ {piece} }}");
-        planted.push_str(&source[copied..begin]);
-        planted.push_str(&if piece.ends_with(';') { choice } else { format!("({choice})") });
-        copied = end;
-    }
-    planted.push_str(&source[copied..]);
-    planted
-}
-
-/// Where the piece that a fault replaces begins and ends.
-fn locate(source: &str, mutant: &Mutant) -> Result<(usize, usize), String> {
-    let id = mutant.id;
-    let marked =
-        mutant.place.split_once('«').and_then(|(before, rest)| Some((before, rest.split_once('»')?)));
-    let (before, (piece, after)) = marked.ok_or_else(|| format!("{id}: no « » in its place"))?;
-    let text = format!("{before}{piece}{after}");
-    let mut found = source.match_indices(&text).map(|(at, _)| at + before.len());
-    match (found.next(), found.next()) {
-        (Some(begin), None) => Ok((begin, begin + piece.len())),
-        (None, _) => Err(format!("{id}: {} has no\n    {text}", mutant.file)),
-        (Some(_), Some(_)) => Err(format!("{id}: {} has more than one\n    {text}", mutant.file)),
-    }
 }

@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use token_refresh_core::{CommitError, Record, StoreError, Stored, Version};
 
-use crate::Store;
+use crate::{Store, sync::Mutex};
 
 /// A store in memory. Clones are one store, so sessions of one process can share it; nothing survives the process.
 /// For tests and examples.
