@@ -157,10 +157,9 @@ impl Machine {
 
     /// Decides about the record that was just read or written, and acts.
     pub(crate) fn proceed(&mut self, mut run: Run, now: Timestamp) {
-        let record = self.known.record.clone();
         if let Some(pending) = &mut self.pending {
             let sign_out = pending.is_sign_out();
-            match pending.next(record.as_ref(), &self.drawn) {
+            match pending.next(self.known.record.as_ref(), &self.drawn) {
                 Next::Commit(record) => return self.commit(run, Purpose::Establish, record, now),
                 Next::Superseded | Next::Done if sign_out => return self.signed_out(run, now),
                 Next::Superseded => return self.ended(run, FailureKind::SessionEnded, now),
@@ -179,29 +178,31 @@ impl Machine {
             credit: self.watch.credit(),
             claimed: self.claimed.is_some(),
         };
-        let decision = view.decide(record.as_ref());
+        let decision = view.decide(self.known.record.as_ref());
         if decision == Decision::Watch {
             run.watching_since.get_or_insert(now);
         } else {
             self.stop_watching(&mut run, now);
         }
-        match (decision, record) {
+        match (decision, &self.known.record) {
             (Decision::Ended(kind), _) => self.ended(run, kind, now),
-            (Decision::Claim { n, latest }, record) => self.claim(run, record, n, latest, now),
+            (Decision::Claim { n, latest }, _) => self.claim(run, n, latest, now),
             (Decision::Save, Some(record)) => {
                 let Some(unsaved) = &self.unsaved else { return self.finish(run, now) };
                 let renewed = record.renewed(unsaved, self.me);
                 self.commit(run, Purpose::Save, renewed, now);
             }
-            (Decision::Saved, Some(record)) => self.saved(run, &record, now),
+            (Decision::Saved, Some(_)) => self.saved(run, now),
             (Decision::Supersede, Some(_)) => self.supersede(run, now),
-            (Decision::Adopt, Some(record)) => self.adopt(run, &record, now),
-            (Decision::Release, record) => {
-                let record = record.unwrap_or_else(|| Record::vacant(self.draw_session()));
-                let released = record.released(self.me, self.lineage.sent);
+            (Decision::Adopt, Some(_)) => self.adopt(run, now),
+            (Decision::Release, _) => {
+                let released = self.record_to_write().released(self.me, self.lineage.sent);
                 self.commit(run, Purpose::Release(None), released, now);
             }
-            (Decision::Mark, Some(record)) => self.commit(run, Purpose::Mark, record.marked(self.me), now),
+            (Decision::Mark, Some(record)) => {
+                let marked = record.clone().marked(self.me);
+                self.commit(run, Purpose::Mark, marked, now);
+            }
             (Decision::Watch, _) => self.load_later(run, now),
             (Decision::Fail(kind), _) => self.stop(run, self.refusal(kind, now), now),
             (
@@ -216,25 +217,26 @@ impl Machine {
         }
     }
 
-    pub(crate) fn adopt(&mut self, run: Run, record: &Record, now: Timestamp) {
-        self.session = Some(record.session);
-        let usable = self.install(record, Origin::Adoption, now);
+    /// What was read, to be changed and written; the record of a new session, if there was none.
+    pub(crate) fn record_to_write(&mut self) -> Record {
+        match &self.known.record {
+            Some(record) => record.clone(),
+            None => Record::vacant(self.draw_session()),
+        }
+    }
+
+    pub(crate) fn adopt(&mut self, run: Run, now: Timestamp) {
+        self.session = self.known.record.as_ref().map(|record| record.session);
+        let usable = self.install_known(Origin::Adoption, now);
         let run = if usable { run.satisfied() } else { run };
         self.proceed(run, now);
     }
 
-    pub(crate) fn claim(
-        &mut self,
-        run: Run,
-        record: Option<Record>,
-        n: u32,
-        latest: Timestamp,
-        now: Timestamp,
-    ) {
+    pub(crate) fn claim(&mut self, run: Run, n: u32, latest: Timestamp, now: Timestamp) {
         if let Err(failure) = self.pacing.gate(&self.config, now) {
             return self.stop(run, failure, now);
         }
-        let record = record.unwrap_or_else(|| Record::vacant(self.draw_session()));
+        let record = self.record_to_write();
         if record.holder.is_some() && !record.is_held_by(self.me) {
             self.outbox.notify(Notice::TakenOver);
         }
@@ -311,10 +313,7 @@ impl Machine {
             // Too late to send: once more, and then the store is too slow.
             Purpose::Claim { .. } if !mem::replace(&mut run.late, true) => self.proceed(run, now),
             Purpose::Claim { .. } => self.stop(run, store_failure(now), now),
-            Purpose::Save => match self.known.record.clone() {
-                Some(record) => self.saved(run, &record, now),
-                None => self.finish(run, now),
-            },
+            Purpose::Save => self.saved(run, now),
             Purpose::Mark => {
                 self.claimed = None;
                 match self.lineage.verdict.filter(|_| self.unsaved.is_none()) {
@@ -550,16 +549,16 @@ impl Machine {
     }
 
     /// Granted means saved (I-16).
-    pub(crate) fn saved(&mut self, run: Run, record: &Record, now: Timestamp) {
+    pub(crate) fn saved(&mut self, run: Run, now: Timestamp) {
         self.claimed = None;
         self.pacing.succeeded();
         let installed = self.unsaved.take().is_some_and(|unsaved| unsaved.installed);
         if !installed {
-            self.install(record, Origin::Exchange, now);
+            self.install_known(Origin::Exchange, now);
             return self.proceed(run.satisfied(), now);
         }
         self.outbox.notify(Notice::Saved);
-        if let Some(current) = &mut self.current {
+        if let (Some(current), Some(record)) = (&mut self.current, &self.known.record) {
             current.serial = record.serial;
             self.lineage = Lineage { serial: record.serial, ..Lineage::default() };
         }
@@ -601,9 +600,9 @@ impl Machine {
         if self.unsaved.is_some() {
             return self.proceed(run, now);
         }
-        match self.known.record.clone() {
+        match &self.known.record {
             Some(record) if record.is_held_by(self.me) => {
-                let released = record.released(self.me, self.lineage.sent);
+                let released = record.clone().released(self.me, self.lineage.sent);
                 self.commit(run, Purpose::Release(Some(failure)), released, now);
             }
             Some(_) | None => self.fail(run, failure, now),
@@ -645,6 +644,15 @@ impl Machine {
 
 /// Epochs, tokens, and what is owed.
 impl Machine {
+    /// Installs the token of the record that was just read or written.
+    pub(crate) fn install_known(&mut self, origin: Origin, now: Timestamp) -> bool {
+        // Taken out for as long as it is looked at: a copy of it would be another copy of its secrets.
+        let Some(record) = self.known.record.take() else { return false };
+        let serves = self.install(&record, origin, now);
+        self.known.record = Some(record);
+        serves
+    }
+
     /// Makes the token of a record the current one, and serves it: to those who wait, in the same step.
     /// Whether it can be used; an adopted token that cannot is known, but not served.
     pub(crate) fn install(&mut self, record: &Record, origin: Origin, now: Timestamp) -> bool {
@@ -718,15 +726,15 @@ impl Machine {
     /// Another process ended this identity, or replaced it by another one, which is then adopted.
     pub(crate) fn ended(&mut self, run: Run, kind: FailureKind, now: Timestamp) {
         self.announce_loss(kind);
-        let record = self.known.record.clone();
+        let record = self.known.record.take();
         self.end_epoch();
         self.pacing.signed_in();
         drop(run);
         match record {
             Some(record) if record.body != Body::SignedOut => {
-                self.known.record = Some(record.clone());
                 self.session = Some(record.session);
-                self.install(&record, Origin::Adoption, now);
+                self.known.record = Some(record);
+                self.install_known(Origin::Adoption, now);
             }
             Some(_) | None => self.close(Failure::never(kind), now),
         }

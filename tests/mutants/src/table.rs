@@ -632,8 +632,8 @@ pub const MUTANTS: &[Mutant] = &[
         says: "giving a claim back forgets earlier presentations",
         breaks: &["rule 2"],
         file: "transitions.rs",
-        place: "let released = «record.released(self.me, self.lineage.sent)»;\n                self.commit(run, Purpose::Release(Some",
-        fault: "record.released(self.me, 0)",
+        place: "let released = «record.clone().released(self.me, self.lineage.sent)»;\n                self.commit(run, Purpose::Release(Some",
+        fault: "record.clone().released(self.me, 0)",
     },
     Mutant {
         id: "not-marked",
