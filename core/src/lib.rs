@@ -22,6 +22,15 @@
 //!
 #![doc = include_str!("../docs/states.svg")]
 //!
+//! And this becomes of the [`Record`] that processes share. Each arrow is one commit, found by letting two machines use
+//! one store, of which either may die, stall, or lose an answer at any time:
+//!
+#![doc = include_str!("../docs/claims.svg")]
+//!
+//! Nobody clears the claim of another. Who finds one waits for a term, in which an answer would have come, and then
+//! claims over it, if the [`AmbiguousPolicy`] lets the refresh token be presented again. A grant from a presentation
+//! that was not the only one rests for a term, for the other may still be under way.
+//!
 //! # The driver's loop
 //!
 //! The machine decides everything and does nothing: a *driver* gives it commands, completions and the time, and does

@@ -5,11 +5,14 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
 
-mod diagram;
+mod claims;
+mod picture;
+mod states;
 mod world;
 
 use std::{collections::BTreeSet, fs};
@@ -155,20 +158,21 @@ fn the_table_is_current() {
     );
 }
 
-/// The picture that README and documentation show is drawn from the table.
+/// The pictures that README and documentation show are drawn from what the machine does.
 #[test]
-fn the_picture_is_current() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/states.svg");
-    let now = diagram::svg(&table());
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(path, &now).expect("the picture can be written");
+fn the_pictures_are_current() {
+    for (name, now) in [("states", states::svg(&table())), ("claims", claims::svg())] {
+        let path = format!("{}/docs/{name}.svg", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &now).expect("the picture can be written");
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            now == committed,
+            "the machine and {path} differ; if the change is meant, draw it anew and look at it:\n\
+             UPDATE=1 cargo test -p token-refresh-core --test transitions",
+        );
     }
-    let committed = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        now == committed,
-        "the machine and {path} differ; if the change is meant, draw it anew and look at it:\n\
-         UPDATE=1 cargo test -p token-refresh-core --test transitions",
-    );
 }
 
 /// The picture of the states in the crate's documentation has all arrows that there are, and no other.

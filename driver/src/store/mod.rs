@@ -6,7 +6,7 @@
 //!
 //! A store of one's own implements [`Store`](crate::Store), two functions. [`Document`] is the text form of a record,
 //! the same in every store; [`LockFile`] turns a place that knows no compare-and-set, a keyring say, into one that does
-//! for the processes of one machine. `examples/keyring.rs` is such a store, whole. With feature `seal`,
+//! for the processes of one machine. `examples/keyring/main.rs` is such a store, whole. With feature `seal`,
 //! [`RowFormat`] encrypts the text for a database that others can read.
 //!
 //! # What a store must promise
