@@ -26,6 +26,8 @@ mod record;
 #[cfg(unix)]
 mod report;
 #[cfg(unix)]
+mod rng;
+#[cfg(unix)]
 mod run;
 #[cfg(unix)]
 mod summary;

@@ -15,12 +15,13 @@ use token_refresh_conformance::server::{
 };
 
 use crate::{
-    chaos::{Chaos, Rng},
+    chaos::Chaos,
     evidence::Evidence,
     judge::{Judge, sender},
     options::{Errand, Options},
     place::Home,
     record::Watch,
+    rng::Rng,
     summary::{Summary, live},
     worker::{LIFETIME, config},
     workers::{Workers, start_sign_in, wait_until},

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -136,6 +136,12 @@ impl AuthorizationServer {
     /// What it saw, in the order of arrival.
     pub fn log(&self) -> Vec<Seen> {
         self.host.log()
+    }
+
+    /// Takes out of the log what ended at least so long ago, up to the first request that has not: for a run that is too
+    /// long to keep it all. How a request ended may be corrected until its answer is written, so give it a moment.
+    pub fn take_log(&self, ago: Duration) -> Vec<Seen> {
+        self.host.take_log(ago)
     }
 
     /// The token requests that it read, in the order of arrival.

@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     net::{SocketAddr, TcpStream},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -64,6 +65,10 @@ impl Host {
 
     pub(super) fn log(&self) -> Vec<Seen> {
         self.shared.log.copy()
+    }
+
+    pub(super) fn take_log(&self, ago: Duration) -> Vec<Seen> {
+        self.shared.log.take(ago)
     }
 
     pub(super) fn count(&self, wanted: impl Fn(&Seen) -> bool) -> usize {

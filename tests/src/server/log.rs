@@ -1,6 +1,7 @@
 //! What a server saw and did, request by request.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -171,22 +172,29 @@ pub fn digest(content: &[u8]) -> u64 {
 pub(super) struct Log {
     server: String,
     start: Instant,
-    seen: Mutex<Vec<Seen>>,
+    kept: Mutex<Kept>,
 }
 
-/// A place in a log.
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many were taken out before the first that is here.
+    taken: usize,
+    seen: VecDeque<Seen>,
+}
+
+/// A place in a log, counted from its first entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry(usize);
 
 impl Log {
     pub(super) fn new(server: &str, start: Instant) -> Self {
-        Self { server: server.to_owned(), start, seen: Mutex::default() }
+        Self { server: server.to_owned(), start, kept: Mutex::default() }
     }
 
     /// Notes a request of which the head is known.
     pub(super) fn open(&self, head: &Request) -> Entry {
-        let mut seen = self.seen();
-        seen.push(Seen {
+        let mut kept = self.kept();
+        kept.seen.push_back(Seen {
             server: self.server.clone(),
             at: self.start.elapsed(),
             method: head.method.clone(),
@@ -200,7 +208,7 @@ impl Log {
             end: End::Open,
             ended_at: None,
         });
-        Entry(seen.len() - 1)
+        Entry(kept.taken + kept.seen.len() - 1)
     }
 
     /// Notes the content, and what is known of the token in it.
@@ -224,21 +232,33 @@ impl Log {
     }
 
     pub(super) fn copy(&self) -> Vec<Seen> {
-        self.seen().clone()
+        self.kept().seen.iter().cloned().collect()
+    }
+
+    /// Takes out what ended so long ago, up to the first that has not.
+    pub(super) fn take(&self, ago: Duration) -> Vec<Seen> {
+        let now = self.start.elapsed();
+        let mut kept = self.kept();
+        let over = |seen: &&Seen| seen.ended_at.is_some_and(|at| at.saturating_add(ago) <= now);
+        let number = kept.seen.iter().take_while(over).count();
+        kept.taken += number;
+        kept.seen.drain(..number).collect()
     }
 
     /// How many requests fulfil this.
     pub(super) fn count(&self, wanted: impl Fn(&Seen) -> bool) -> usize {
-        self.seen().iter().filter(|seen| wanted(seen)).count()
+        self.kept().seen.iter().filter(|seen| wanted(seen)).count()
     }
 
     fn change(&self, Entry(index): Entry, change: impl FnOnce(&mut Seen)) {
-        if let Some(seen) = self.seen().get_mut(index) {
+        let mut kept = self.kept();
+        let place = index.checked_sub(kept.taken);
+        if let Some(seen) = place.and_then(|place| kept.seen.get_mut(place)) {
             change(seen);
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -118,6 +119,12 @@ impl ResourceServer {
     /// What it saw, in the order of arrival.
     pub fn log(&self) -> Vec<Seen> {
         self.host.log()
+    }
+
+    /// Takes out of the log what ended at least so long ago, up to the first request that has not: for a run that is too
+    /// long to keep it all. How a request ended may be corrected until its answer is written, so give it a moment.
+    pub fn take_log(&self, ago: Duration) -> Vec<Seen> {
+        self.host.take_log(ago)
     }
 
     /// How many requests were answered with this status.

@@ -1,11 +1,13 @@
 //! The resource server: refusals, redirects, the echo, and the timeline of both servers.
 
+use std::time::Duration;
+
 use serde_json::json;
 use token_refresh_conformance::server::{
-    BlackHole, Challenge, ClosedPort, Refuse, ResourcePolicy, Verdict, digest, timeline,
+    BlackHole, Challenge, ClosedPort, Gate, Refuse, ResourcePolicy, Step, Verdict, digest, timeline,
 };
 
-use crate::client::{Client, ask, exchange, get, servers, status};
+use crate::client::{Client, PATIENCE, ask, exchange, get, servers, status};
 
 #[test]
 fn an_accepted_request_is_echoed() {
@@ -54,6 +56,28 @@ fn refusals_carry_the_challenge_and_the_status_of_the_policy() {
         assert_eq!((answer.status, fields), (403, expected));
     }
     assert!(api.log().iter().all(|seen| seen.verdict == Verdict::Unknown && seen.carried.is_none()));
+}
+
+#[test]
+fn what_has_ended_can_be_taken_out_of_the_log_up_to_what_has_not() {
+    let (auth, api) = servers(ResourcePolicy::default());
+    let token = auth.issue().access_token;
+    let gate = Gate::new();
+    api.script([Step::new(), Step::new().on("/held").hold_after(&gate)]);
+    assert!(ask(api.addr(), get("/first", &token)).is_some());
+    let mut held = Client::connect(api.addr());
+    held.write(get("/held", &token));
+    assert!(gate.wait_arrived(1, PATIENCE));
+    assert!(ask(api.addr(), get("/last", &token)).is_some());
+
+    let targets = |ago| -> Vec<String> { api.take_log(ago).into_iter().map(|seen| seen.target).collect() };
+    assert_eq!(targets(Duration::from_secs(3600)), [""; 0]);
+    assert_eq!(targets(Duration::ZERO), ["/first"]);
+    gate.open();
+    assert!(held.read().is_some());
+    // The entry that is behind those that were taken is still found when its request ends.
+    assert_eq!(targets(Duration::ZERO), ["/held", "/last"]);
+    assert_eq!(api.log(), []);
 }
 
 #[test]
