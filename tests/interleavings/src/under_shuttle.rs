@@ -10,3 +10,7 @@
 )]
 
 include!(concat!(env!("OUT_DIR"), "/shuttle/src/lib.rs"));
+
+mod async_loop;
+mod blocking_loop;
+mod world;
