@@ -1,6 +1,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::{Uri, uri::Scheme};
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 
 /// The origins that an access token may be sent to (SEC-01, SEC-02). Empty means none.
 ///
@@ -47,6 +50,8 @@ pub enum OriginError {
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
+    /// As it was written, which is how targets mostly are: then nothing has to be taken apart.
+    written: Authority,
     https: bool,
     host: HostPattern,
     port: u16,
@@ -89,7 +94,8 @@ impl AllowedOrigins {
     /// Whether the token may be attached to a request to this target. To be asked again for every hop of a redirect,
     /// and once it was "no", not again in that chain (SEC-03).
     pub fn permits(&self, target: &Uri) -> bool {
-        Origin::of(target).is_some_and(|origin| self.0.iter().any(|pattern| pattern.matches(&origin)))
+        self.0.iter().any(|pattern| pattern.is_written_in(target))
+            || Origin::of(target).is_some_and(|origin| self.0.iter().any(|pattern| pattern.matches(&origin)))
     }
 
     fn and(
@@ -104,19 +110,25 @@ impl AllowedOrigins {
         }
         let origin = Origin::of(&uri).ok_or(OriginError::NotAnOrigin)?;
         check(&origin)?;
-        self.0.push(Pattern::new(&origin)?);
+        let written = uri.authority().cloned().ok_or(OriginError::NotAnOrigin)?;
+        self.0.push(Pattern::new(written, &origin)?);
         Ok(self)
     }
 }
 
 impl Pattern {
-    fn new(origin: &Origin<'_>) -> Result<Self, OriginError> {
+    fn new(written: Authority, origin: &Origin<'_>) -> Result<Self, OriginError> {
         let host = match origin.host {
             Host::V4(address) => HostPattern::V4(address),
             Host::V6(address) => HostPattern::V6(address),
             Host::Name(name) => HostPattern::name(name)?,
         };
-        Ok(Self { https: origin.https, host, port: origin.port })
+        Ok(Self { written, https: origin.https, host, port: origin.port })
+    }
+
+    /// Whether the target spells the origin in the same way, but for the case.
+    fn is_written_in(&self, target: &Uri) -> bool {
+        target.authority() == Some(&self.written) && is_https(target) == Some(self.https)
     }
 
     fn matches(&self, origin: &Origin<'_>) -> bool {
@@ -167,11 +179,7 @@ enum Host<'a> {
 impl<'a> Origin<'a> {
     /// `None` unless it is plain where the URI leads: `http` or `https`, a host, and no userinfo.
     pub(crate) fn of(uri: &'a Uri) -> Option<Self> {
-        let https = match uri.scheme()? {
-            scheme if *scheme == Scheme::HTTPS => true,
-            scheme if *scheme == Scheme::HTTP => false,
-            _ => return None,
-        };
+        let https = is_https(uri)?;
         let host = uri.host().filter(|host| !host.is_empty())?;
         // What is left beside the host is nothing or a port; userinfo would stand before it.
         let port = match uri.authority()?.as_str().strip_prefix(host)? {
@@ -194,6 +202,15 @@ impl<'a> Origin<'a> {
             Host::V4(address) => address.is_loopback(),
             Host::V6(address) => address.is_loopback(),
         }
+    }
+}
+
+/// `None` if it is neither `http` nor `https`.
+fn is_https(uri: &Uri) -> Option<bool> {
+    match uri.scheme()? {
+        scheme if *scheme == Scheme::HTTPS => Some(true),
+        scheme if *scheme == Scheme::HTTP => Some(false),
+        _ => None,
     }
 }
 

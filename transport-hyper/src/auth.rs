@@ -9,10 +9,12 @@ use token_refresh_driver::{Carried, ResourceRequest, Rules, Ruling, Session, Tok
 use crate::{Classify, CloneBody};
 
 /// Whose token, and by which rules.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Auth {
     pub(crate) session: Session,
     pub(crate) rules: Rules,
+    /// Whether there is a [`HopGuard`](crate::HopGuard) that wants to see a [`Trail`].
+    pub(crate) guarded: AtomicBool,
 }
 
 /// What becomes of a request.
@@ -33,7 +35,8 @@ pub(crate) struct Attempts<B, C: CloneBody<B>, K> {
     copy: Option<C::Copy>,
     clone_body: C,
     classify: K,
-    left: Arc<AtomicBool>,
+    /// What both attempts have in common, if there is a guard.
+    left: Option<Arc<AtomicBool>>,
 }
 
 /// A request extension: how far the token got on this request's way, for [`HopGuard`](crate::HopGuard).
@@ -62,7 +65,7 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         match auth.rules.admit(&parts) {
             None => Admission::Plain(Request::from_parts(parts, body)),
             Some(request) => {
-                let left = Arc::default();
+                let left = auth.guarded.load(Ordering::Relaxed).then(Arc::default);
                 // A request may choose another session.
                 let session = parts.extensions.get().unwrap_or(&auth.session).clone();
                 let attempts = Self { auth, session, request, parts, copy: None, clone_body, classify, left };
@@ -92,7 +95,9 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         let mut parts = self.parts.clone();
         let field = token.field();
         self.request.carry(token, &mut parts.headers);
-        parts.extensions.insert(Trail { field, left: Arc::clone(&self.left) });
+        if let Some(left) = &self.left {
+            parts.extensions.insert(Trail { field, left: Arc::clone(left) });
+        }
         Request::from_parts(parts, body)
     }
 

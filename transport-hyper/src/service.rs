@@ -1,6 +1,9 @@
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -47,7 +50,8 @@ pub struct AuthService<S, C = ByClone, K = Http401> {
 impl AuthLayer {
     /// The token of this session, by these rules.
     pub fn new(session: Session, rules: Rules) -> Self {
-        Self { auth: Arc::new(Auth { session, rules }), clone_body: ByClone, classify: Http401 }
+        let auth = Auth { session, rules, guarded: AtomicBool::new(false) };
+        Self { auth: Arc::new(auth), clone_body: ByClone, classify: Http401 }
     }
 }
 
@@ -66,6 +70,7 @@ impl<C, K> AuthLayer<C, K> {
 
     /// What goes below a layer that follows redirects.
     pub fn guard(&self) -> HopGuardLayer {
+        self.auth.guarded.store(true, Ordering::Relaxed);
         HopGuardLayer::new(Arc::clone(&self.auth))
     }
 }

@@ -1,6 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -42,7 +43,7 @@ use crate::{Error, attempts, redirects::Sender};
 pub struct AuthClient {
     pub(crate) client: Client,
     pub(crate) session: Session,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) max_redirects: usize,
 }
 
@@ -53,7 +54,7 @@ impl AuthClient {
     /// No client can be built like this.
     pub fn new(builder: ClientBuilder, session: Session, rules: Rules) -> reqwest::Result<Self> {
         let client = builder.redirect(redirect::Policy::none()).build()?;
-        Ok(Self { client, session, rules, max_redirects: 10 })
+        Ok(Self { client, session, rules: Arc::new(rules), max_redirects: 10 })
     }
 
     /// How many redirects are followed for one attempt; a further one is the answer. Default: 10, as in reqwest.

@@ -33,7 +33,7 @@ pub(crate) async fn follow<S: Sender>(
     limit: usize,
     sender: &mut S,
 ) -> Result<Arrival, S::Error> {
-    let mut head = Head { headers, ..template.head() };
+    let mut head = template.head(headers);
     let (mut carried, mut acted) = (Carried::Yes, false);
     for _ in 0..limit {
         let request = template.fill(&head).map_err(Error::Http)?;

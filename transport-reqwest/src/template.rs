@@ -10,6 +10,7 @@ use crate::Content;
 /// A request of a caller's, from which what is sent is copied, as far as its content can be.
 pub(crate) struct Template {
     client: Client,
+    /// Without header fields, which are different in each attempt.
     request: Request,
     content: Option<Content>,
     /// Whether the content was sent and cannot be sent again.
@@ -31,21 +32,20 @@ impl Template {
     pub(crate) fn of(client: &Client, request: Request) -> reqwest::Result<(Self, Parts)> {
         // The time limit of a request is for all of it, not for each attempt (RPLY-06).
         let deadline = request.timeout().and_then(|limit| Instant::now().checked_add(*limit));
-        // reqwest shows the extensions of a request only to those who take it apart.
+        let url = request.url().clone();
+        // reqwest shows the extensions of a request only to those who take it apart, and would read its URL anew to put
+        // it together again.
         let (parts, body) = http::Request::<Body>::try_from(request)?.into_parts();
         let content = parts.extensions.get::<Content>().cloned();
-        let request = Request::try_from(http::Request::from_parts(parts.clone(), body))?;
+        let mut request = Request::new(parts.method.clone(), url);
+        *request.version_mut() = parts.version;
+        *request.body_mut() = Some(body);
         Ok((Self { client: client.clone(), request, content, spent: false, deadline }, parts))
     }
 
-    pub(crate) fn head(&self) -> Head {
-        let request = &self.request;
-        Head {
-            method: request.method().clone(),
-            url: request.url().clone(),
-            headers: request.headers().clone(),
-            has_content: true,
-        }
+    pub(crate) fn head(&self, headers: HeaderMap) -> Head {
+        let (method, url) = (self.request.method().clone(), self.request.url().clone());
+        Head { method, url, headers, has_content: true }
     }
 
     /// Whether the content can be sent only once, so that it had better go with a token that is not about to end (RPLY-07).
@@ -64,8 +64,10 @@ impl Template {
         let content = self.content.clone().filter(|_| head.has_content);
         let mut request = if head.has_content && content.is_none() { self.take() } else { self.bare() };
         request.method_mut().clone_from(&head.method);
-        request.url_mut().clone_from(&head.url);
-        request.headers_mut().clone_from(&head.headers);
+        if request.url() != &head.url {
+            request.url_mut().clone_from(&head.url);
+        }
+        *request.headers_mut() = head.headers.clone();
         if let Some(left) = self.left() {
             *request.timeout_mut() = Some(left);
         }

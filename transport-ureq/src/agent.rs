@@ -45,7 +45,6 @@ impl AuthAgent {
         let Some(request) = self.rules.admit(&parts) else {
             return Ok(body.source().with(parts, |request| self.agent.run(request))?);
         };
-        let parts = configure(self.agent.configure_request(Request::from_parts(parts, ())));
         let mut sender = Direct { agent: &self.agent, body };
         let limit = self.agent.config().timeouts().global;
         let response = attempts::run(&self.session, &self.rules, request, &parts, limit, &mut sender)?;
@@ -65,7 +64,8 @@ struct Direct<'a, B> {
 
 impl<B: ReplayBody> Sender for Direct<'_, B> {
     fn send(&mut self, parts: Parts) -> Result<Response<Body>, ureq::Error> {
-        self.body.source().with(parts, |request| self.agent.run(request))
+        let agent = self.agent;
+        self.body.source().with(parts, |request| agent.run(configure(agent.configure_request(request))))
     }
 
     fn is_repeatable(&self) -> bool {

@@ -5,9 +5,9 @@ use std::{
 
 use token_refresh_driver::{Answer, Carried, Refusal, ResourceRequest, Rules, Ruling, Session, StepUp};
 use ureq::{
-    Body, ResponseExt as _,
+    AsSendBody, Body, ResponseExt as _,
     config::{ConfigBuilder, RedirectAuthHeaders},
-    http::{Response, request::Parts},
+    http::{Request, Response, request::Parts},
     typestate::HttpCrateScope,
 };
 
@@ -18,7 +18,7 @@ const MAX_DRAINED: u64 = 16 * 1024;
 
 /// Sends the attempts of one request.
 pub(crate) trait Sender {
-    /// Sends it. The request has a token, and statuses must not become errors.
+    /// Sends it, [configured](configure). The request has a token.
     fn send(&mut self, parts: Parts) -> Result<Response<Body>, ureq::Error>;
 
     /// Whether the content can be sent once more.
@@ -79,16 +79,15 @@ pub(crate) fn run(
 }
 
 /// What the attempts need from ureq, whatever the caller's configuration says.
-pub(crate) fn configure(config: ConfigBuilder<HttpCrateScope<()>>) -> Parts {
-    let request = config
+pub(crate) fn configure<S: AsSendBody>(config: ConfigBuilder<HttpCrateScope<S>>) -> Request<S> {
+    config
         // An answer that becomes an error loses its challenge.
         .http_status_as_error(false)
         // ureq's other policy compares hosts and not ports, which would take the token to another origin (SEC-03).
         .redirect_auth_headers(RedirectAuthHeaders::Never)
         // The final address does not tell a redirect that came back from none at all.
         .save_redirect_history(true)
-        .build();
-    request.into_parts().0
+        .build()
 }
 
 /// What ureq would have made of the status.

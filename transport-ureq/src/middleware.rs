@@ -92,9 +92,9 @@ impl AuthMiddleware {
         let request = Request::from_parts(parts.clone(), ());
         // A request that other middleware has made from nothing does not know its agent.
         let config = request.middleware_config();
-        configure(
-            config.unwrap_or_else(|| self.replay_agent.configure_request(Request::from_parts(parts, ()))),
-        )
+        let config =
+            config.unwrap_or_else(|| self.replay_agent.configure_request(Request::from_parts(parts, ())));
+        configure(config).into_parts().0
     }
 }
 
