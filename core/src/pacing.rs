@@ -98,6 +98,13 @@ impl Pacing {
         Failure::at(kind, until)
     }
 
+    /// No start before `until`, unless none may start before a later instant anyway.
+    pub(crate) fn put_off(&mut self, until: Timestamp) {
+        if self.pause.is_none_or(|(known, _)| known < until) {
+            self.hold(FailureKind::Transient, until);
+        }
+    }
+
     pub(crate) fn succeeded(&mut self) {
         self.pause = None;
         self.attempts = 0;

@@ -510,6 +510,11 @@ impl Machine {
                 }
             }
             Err(ExchangeError::Permanent) if presentation.epoch == self.epoch => self.refused(&presentation),
+            // The server wants to be left alone, whoever it answered (RETRY-05).
+            Err(
+                ExchangeError::Transient { retry_after: Some(wish) }
+                | ExchangeError::Ambiguous { retry_after: Some(wish) },
+            ) => self.pacing.put_off(now.after(wish.min(self.config.max_retry_after))),
             Err(_) => {}
         }
     }

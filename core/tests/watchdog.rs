@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use token_refresh_core::{
-    Acquire, Action, CommitError, Config, Effect, Event, ExchangeError, FailureKind, Grant, Machine,
-    Persistence, State, Stored, Ticket, Timestamp, TokenId, Version,
+    Acquire, Action, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind, Grant, Machine,
+    Persistence, Retry, State, Stored, Ticket, Timestamp, TokenId, Version,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -141,4 +141,30 @@ fn rule_2_a_store_that_is_too_slow_for_the_send_limit_is_a_failure() {
     let State::Failed(failure) = machine.state() else { panic!("{:?}", machine.state()) };
     assert_eq!(failure.kind, FailureKind::StoreUnavailable);
     assert_eq!(stored.record.unwrap().presented, 0, "nothing was sent");
+}
+
+/// The server was not heard in time, and says when it is asked something else that it wants to be left alone.
+#[test]
+fn retry_05_a_wish_in_an_answer_that_comes_late_is_heard() {
+    let (mut machine, token) = signed_in(Persistence::Memory);
+    assert!(matches!(machine.reject(token, START), Acquire::Wait(_)));
+    let [late] = exchanges(&drain(&mut machine))[..] else { panic!("one exchange") };
+    machine.handle_timeout(after(DUE));
+    let [again] = exchanges(&drain(&mut machine))[..] else { panic!("it is presented once more") };
+    let answer = |ticket, error| Event::Exchanged { ticket, sent_at: START, result: Err(error) };
+    machine.handle_event(answer(again, ExchangeError::NotSent), after(DUE)).unwrap();
+    let State::Failed(Failure { retry: Retry::At(soon), .. }) = machine.state() else {
+        panic!("{:?}", machine.state())
+    };
+
+    let minute = Duration::from_secs(60);
+    assert!(soon < after(DUE + minute));
+    let wish = ExchangeError::Transient { retry_after: Some(minute) };
+    machine.handle_event(answer(late, wish), after(DUE)).unwrap();
+    drain(&mut machine);
+    let Acquire::Failed(failure) = machine.acquire(soon) else { panic!("it waits, or has a token") };
+    assert_eq!((failure.kind, failure.retry), (FailureKind::Transient, Retry::At(after(DUE + minute))));
+    drain(&mut machine);
+    assert!(matches!(machine.acquire(after(DUE + minute)), Acquire::Wait(_)));
+    assert_eq!(exchanges(&drain(&mut machine)).len(), 1);
 }
