@@ -48,7 +48,10 @@ pub enum FailureKind {
     #[error("the authorization server asks for an interaction with the user")]
     Interaction,
     /// The client or the request is set up wrongly; the refresh token is kept (XRSP-12).
-    #[error("the authorization server rejects the client or the request; check the configuration")]
+    #[error(
+        "the authorization server rejects the client or the request; check the address of the token endpoint and the \
+         client's credentials"
+    )]
     Misconfigured,
     /// The exchange failed in a way that will pass.
     #[error("the token could not be refreshed just now")]

@@ -65,7 +65,7 @@ pub trait AsyncStore: Send + Sync {
 /// Starts tasks.
 pub trait Spawn: Send + Sync {
     /// Starts the task and returns at once. If that is impossible, dropping the task is enough: whoever waits for it
-    /// is answered.
+    /// is answered. A panic is contained, and counts as the same.
     fn spawn(&self, task: Task);
 }
 
@@ -73,7 +73,8 @@ pub trait Spawn: Send + Sync {
 pub trait Sleep: Send + Sync {
     /// Ready after this span. May be ready too early: the driver looks at its clock and sleeps again.
     ///
-    /// Called and polled wherever a caller polls its own future, so it must not depend on which runtime that is.
+    /// Called and polled wherever a caller polls its own future, so it must not depend on which runtime that is. If the
+    /// call panics, no time passes for this caller: it is answered when the refresh is over.
     fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send + 'static;
 }
 

@@ -2,7 +2,8 @@
 //! the same order.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Poll, ready},
@@ -22,6 +23,7 @@ use crate::{
     engine::{Runner, Work},
     profile::request_for,
     revocation::Revocation,
+    telemetry::Telemetry,
     timer::{Sleeping, Timer},
 };
 
@@ -39,6 +41,7 @@ struct Ports {
     sleep: Box<dyn Fn(Timestamp) -> Sleeping + Send + Sync>,
     /// For an attempt of a revocation, which the machine does not wait for.
     limit: Duration,
+    telemetry: Telemetry,
 }
 
 impl<R: Spawn + Sleep + 'static> Tasks<R> {
@@ -49,21 +52,25 @@ impl<R: Spawn + Sleep + 'static> Tasks<R> {
         store: Option<Box<dyn AnyStore>>,
         clock: Arc<dyn Clock>,
         limit: Duration,
+        telemetry: Telemetry,
     ) -> Self {
         let runtime = Arc::new(runtime);
         let sleep = Box::new({
             let (runtime, clock) = (Arc::clone(&runtime), Arc::clone(&clock));
-            move |until: Timestamp| -> Sleeping { Box::pin(runtime.sleep(until.since(clock.now()))) }
+            // Where the runtime has no timer, a caller waits for its answer without a limit.
+            move |until: Timestamp| -> Sleeping {
+                let sleep = || Box::pin(runtime.sleep(until.since(clock.now()))) as Sleeping;
+                catch_unwind(AssertUnwindSafe(sleep)).unwrap_or_else(|_| Box::pin(pending()))
+            }
         });
-        Self { runtime, ports: Arc::new(Ports { transport, profile, store, clock, sleep, limit }) }
+        Self { runtime, ports: Arc::new(Ports { transport, profile, store, clock, sleep, limit, telemetry }) }
     }
 }
 
 impl<R: Spawn + Sleep + 'static> Runner for Tasks<R> {
     fn start(&self, work: Work) {
         let ports = Arc::clone(&self.ports);
-        // A task that is never run is dropped, and what is in it answers for itself.
-        self.runtime.spawn(Task::new(async move {
+        let task = Task::new(async move {
             match work {
                 Work::Effect(baton) => ports.run(*baton).await,
                 Work::Vigil(mut vigil) => {
@@ -78,7 +85,10 @@ impl<R: Spawn + Sleep + 'static> Runner for Tasks<R> {
                 }
                 Work::Delivery(delivery) => delivery.run(),
             }
-        }));
+        });
+        // Some runtimes panic where they are not at home. A task that is never run is dropped, and what is in it answers
+        // for itself.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.runtime.spawn(task)));
     }
 }
 
@@ -140,7 +150,10 @@ impl Ports {
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
         let result = match request_for(&*self.profile, refresh, scope) {
             Ok(request) => match self.send(request, &attempt, send_by).await {
-                Ok(response) => self.profile.read(&response, refresh, self.clock.now()),
+                Ok(response) => {
+                    self.telemetry.answered(&response);
+                    self.profile.read(&response, refresh, self.clock.now())
+                }
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),

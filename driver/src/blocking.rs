@@ -19,6 +19,7 @@ use crate::{
     profile::request_for,
     revocation::Revocation,
     sync::thread::{self, Thread},
+    telemetry::Telemetry,
 };
 
 /// Runs each piece of work on a thread of its own, which ends with it.
@@ -33,6 +34,7 @@ struct Ports {
     clock: Arc<dyn Clock>,
     /// For an attempt of a revocation, which the machine does not wait for.
     limit: Duration,
+    telemetry: Telemetry,
 }
 
 impl Threads {
@@ -42,9 +44,10 @@ impl Threads {
         store: Option<Box<dyn Store>>,
         clock: Arc<dyn Clock>,
         limit: Duration,
+        telemetry: Telemetry,
     ) -> Self {
         let store = store.unwrap_or_else(|| Box::new(NoStore));
-        Self { ports: Arc::new(Ports { transport, profile, store, clock, limit }) }
+        Self { ports: Arc::new(Ports { transport, profile, store, clock, limit, telemetry }) }
     }
 }
 
@@ -121,6 +124,7 @@ impl Ports {
         let attempt = Attempt::new(Arc::clone(&self.clock), send_by, limit);
         let result = request_for(&*self.profile, refresh, scope).and_then(|request| {
             let response = self.transport.send(request, &attempt)?;
+            self.telemetry.answered(&response);
             self.profile.read(&response, refresh, self.clock.now())
         });
         (attempt.sent_at().unwrap_or(started), result)

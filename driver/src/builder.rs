@@ -115,7 +115,8 @@ impl SessionBuilder {
         };
         self.describe_ports(&profile, store.is_some());
         let (clock, limit) = (Arc::clone(&self.clock), self.config.exchange_limit);
-        self.finish(Threads::new(Box::new(transport), Box::new(profile), store, clock, limit))
+        let telemetry = self.telemetry.clone();
+        self.finish(Threads::new(Box::new(transport), Box::new(profile), store, clock, limit, telemetry))
     }
 
     /// A session whose refreshes run as tasks of this runtime, one at a time, each only for as long as its refresh.
@@ -137,7 +138,8 @@ impl SessionBuilder {
         });
         self.describe_ports(&profile, store.is_some());
         let (clock, limit) = (Arc::clone(&self.clock), self.config.exchange_limit);
-        self.finish(Tasks::new(runtime, Box::new(transport), Box::new(profile), store, clock, limit))
+        let (telemetry, transport) = (self.telemetry.clone(), Box::new(transport));
+        self.finish(Tasks::new(runtime, transport, Box::new(profile), store, clock, limit, telemetry))
     }
 
     fn finish(self, runner: impl Runner + 'static) -> Result<Session, BuildError> {

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Response;
 use token_refresh_core::{Effect, Notice};
 
 #[cfg(feature = "metrics")]
@@ -48,6 +50,14 @@ impl Telemetry {
     pub(crate) fn joined(&self) {
         #[cfg(feature = "metrics")]
         counters::joined(self);
+    }
+
+    /// The server answered an exchange with something that the class of the answer does not tell.
+    pub(crate) fn answered(&self, response: &Response<Bytes>) {
+        #[cfg(feature = "tracing")]
+        if response.status().is_redirection() {
+            events::redirected(self, response);
+        }
     }
 
     /// Around the work on an effect.

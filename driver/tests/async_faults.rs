@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_support::{AsyncMemoryStore, Memory, PATIENCE, Runtime, World, on_every_runtime, profile};
 use bytes::Bytes;
-use futures::{executor::block_on, future::join_all};
+use futures::{FutureExt as _, executor::block_on, future::join_all};
 use http::{Request, Response};
 use token_refresh_driver::{
     AsyncStore, AsyncTransport, Attempt, BuildError, Error, FailureKind, Session, Sleep, Spawn, Task, Token,
@@ -53,6 +53,34 @@ fn core_03_without_a_runtime_every_demand_fails_at_once() {
     // Nothing was sent, so nothing is lost.
     assert_eq!(kind(&block_on(session.reject_async(refused))), FailureKind::Transient);
     block_on(session.settle_async(PATIENCE)).unwrap();
+}
+
+/// As the executor and the timer of hyper-util outside of tokio.
+struct NotAtHome;
+
+impl Spawn for NotAtHome {
+    fn spawn(&self, _: Task) {
+        panic!("there is no reactor running")
+    }
+}
+
+impl Sleep for NotAtHome {
+    #[allow(unreachable_code, reason = "it says what it would be")]
+    fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send + 'static {
+        panic!("there is no reactor running");
+        std::future::pending()
+    }
+}
+
+#[test]
+fn core_03_a_runtime_that_panics_where_it_is_not_at_home_panics_no_caller() {
+    let builder = Session::builder().async_store(AsyncMemoryStore::default());
+    let session = builder.asynchronous(NeverBegins(Arc::default()), profile(), NotAtHome).unwrap();
+    session.sign_in(async_support::grant("at1", "rt1"));
+    let refused = session.current().unwrap().id();
+    assert!(session.reject_async(refused).now_or_never().is_none_or(|answer| answer.is_err()));
+    session.sign_out();
+    assert_eq!(kind(&block_on(session.token_async())), FailureKind::SignedOut);
 }
 
 #[test]

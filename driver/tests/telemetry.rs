@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http::Response;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use support::{LIFETIME, PATIENCE, World};
 use token_refresh_driver::{AmbiguousPolicy, Config, Session};
@@ -146,6 +148,27 @@ fn obs_01_the_log_tells_all_of_an_exchange_and_no_secret() {
         || lines.iter().filter_map(|line| line.split_once("exchange{")?.1.split_once("refresh_token=\""));
     let hashes: Vec<_> = spans().filter_map(|(_, rest)| rest.get(..16)).collect();
     assert!(matches!(hashes[..], [one, again, other] if one == again && one != other), "{lines:#?}");
+}
+
+/// A redirect is not followed (XREQ-06), and where it leads is for the operator to know: the origin, and no more of it.
+#[test]
+fn sec_04_a_redirect_of_the_token_endpoint_is_told_without_its_path() {
+    for (name, location, told) in [
+        ("moved", "https://auth.example:8443/token?code=visible", Some("to=\"https://auth.example:8443\"")),
+        ("beside", "/visible", None),
+        ("odd-address", "https://user:visible@auth.example/", None),
+    ] {
+        let world = world(name);
+        let refused = world.id();
+        let caller = world.waiting(1, move |session| session.reject(refused));
+        let redirect = Response::builder().status(307).header("location", location);
+        world.server.call().reply(redirect.body(Bytes::new()).unwrap());
+        assert!(caller.answers().iter().all(Result::is_err));
+        let lines = lines(name);
+        let line = lines.iter().find(|line| line.contains("set the endpoint to its final address"));
+        assert_eq!(line.and_then(|line| line.split(' ').find(|field| field.starts_with("to="))), told);
+        assert!(lines.iter().all(|line| !line.contains("visible")), "{lines:#?}");
+    }
 }
 
 #[test]

@@ -12,8 +12,10 @@ use token_refresh_driver::{Sleep, Spawn, Task};
 /// let runtime = HyperRuntime::new(TokioExecutor::new(), TokioTimer::new());
 /// ```
 ///
-/// What the two ask of their surroundings they ask here too: those of hyper-util work inside a tokio runtime only, so
-/// async callers must be there as well. A program whose callers are elsewhere takes the driver's `TokioRuntime`.
+/// What the two ask of their surroundings they ask here too: those of hyper-util work inside a tokio runtime only. What
+/// a session is told elsewhere holds, but its refresh, its revocation and the store's part of a sign-out have to wait for
+/// a call from inside, and whoever asks for a token gets a failure that will pass. A program whose callers are elsewhere
+/// takes the driver's `TokioRuntime`.
 #[derive(Clone, Debug)]
 pub struct HyperRuntime<E, T> {
     executor: E,

@@ -25,8 +25,8 @@ pub enum Error {
         response: Box<Response<Body>>,
     },
     /// The request failed for a reason of its own.
-    #[error("the request failed")]
-    Http(#[source] ureq::Error),
+    #[error(transparent)]
+    Http(ureq::Error),
 }
 
 impl Error {

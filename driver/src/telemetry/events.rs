@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http::{Response, Uri, header::LOCATION};
 use token_refresh_core::{Config, Effect, Notice, Retry, Secret};
 use tracing::{Span, debug, debug_span, error, info, info_span, warn};
 
 use super::{Telemetry, words};
+use crate::origin::Origin;
 
 /// The target of all events and spans, whatever file they come from.
 macro_rules! say {
@@ -22,6 +25,22 @@ pub(super) fn warn(telemetry: &Telemetry, config: &Config) {
     for warning in config.warnings() {
         say!(warn, telemetry, "configuration: {warning}");
     }
+}
+
+/// Shows of the address where it leads: its path and its query may hold what no log may show (SEC-04).
+pub(super) fn redirected(telemetry: &Telemetry, response: &Response<Bytes>) {
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let target = location.and_then(|location| location.parse::<Uri>().ok());
+    // With user and password in it, it leads nowhere.
+    let target = target.filter(|target| Origin::of(target).is_some());
+    let to = target.and_then(|target| Some(format!("{}://{}", target.scheme()?, target.authority()?)));
+    say!(
+        warn,
+        telemetry,
+        status = response.status().as_u16(),
+        to,
+        "the token endpoint answered with a redirect; set the endpoint to its final address"
+    );
 }
 
 pub(super) fn span(telemetry: &Telemetry, effect: &Effect) -> Span {
