@@ -188,6 +188,7 @@ fn corpus() -> Vec<Script> {
 }
 
 const REGRESSIONS: &[&str] = &[
+    include_str!("../regressions/clock-back-opens-no-window.script"),
     include_str!("../regressions/demand-joins-what-is-owed.script"),
     include_str!("../regressions/expired-adoption-withdraws.script"),
     include_str!("../regressions/foreign-sign-in-lifts-the-breaker.script"),

@@ -127,7 +127,10 @@ impl Process {
             in_window(case, presented, *sent_at, result.as_ref().err(), court);
             // What was counted as ambiguous when it was begun has an outcome now.
             match &result {
-                Err(ExchangeError::Ambiguous) if presented.ambiguous == 1 => presented.first = *sent_at,
+                // Not before it was begun: a clock that says so was moved back in between.
+                Err(ExchangeError::Ambiguous) if presented.ambiguous == 1 => {
+                    presented.first = presented.first.max(*sent_at);
+                }
                 Err(ExchangeError::Ambiguous | ExchangeError::Permanent) => {}
                 Err(_) | Ok(_) => presented.ambiguous = presented.ambiguous.saturating_sub(1),
             }
