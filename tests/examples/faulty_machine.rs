@@ -4,7 +4,7 @@
 //! token-refresh-conformance machine -- target/debug/examples/faulty_machine late-refusals
 //! ```
 
-use std::io::{Write as _, stdin, stdout};
+use std::io::{BufRead as _, Write as _, stdin, stdout};
 use std::process::exit;
 use std::sync::LazyLock;
 
@@ -66,6 +66,8 @@ impl Subject for Faulty {
 
 fn main() -> std::io::Result<()> {
     if FAULT.as_str() == "other-version" {
+        // An answer, and so not before the question.
+        stdin().lock().read_line(&mut String::new())?;
         println!(
             r#"{{"hello":{{"version":9,"name":"from the future","profile":{{"shared":true,"ambient":true,"policies":["once"]}}}}}}"#
         );

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use token_refresh_core::{Cause, FailureKind, State};
+use token_refresh_core::{AmbiguousPolicy, Cause, FailureKind, State};
 
 use super::{
     Client, Spec,
@@ -51,13 +51,16 @@ pub fn retry_02_after_a_lost_answer_the_refresh_token_is_presented_once_more<C: 
     }
 }
 
-/// The server does not forgive: the second presentation is the last, whatever is asked later.
+/// The second presentation is the last, whatever is asked later, where there is to be no last resort.
 pub fn retry_02_i_02_a_lost_answer_is_not_asked_for_a_third_time<C: Client>() {
-    let world = World::expired();
+    let mut world = World::expired();
+    world.setup.config.ambiguous =
+        AmbiguousPolicy::Once { window: Duration::from_secs(30), last_resort: false };
     world.auth.script([Step::new().cut(Cut::AfterProcessing), Step::new().cut(Cut::AfterProcessing)]);
     let client = world.client::<C>();
     for _ in 0..3 {
         problem(&client, &Spec::get(world.api.url("/a")));
+        world.setup.clock.advance(AN_HOUR);
     }
     assert_eq!(world.auth.presentations(&world.issued.refresh_token), 2);
 }
