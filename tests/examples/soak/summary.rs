@@ -135,7 +135,7 @@ pub(crate) fn print(lanes: &[(&str, Judge)], left_over: Vec<String>, stalls: &St
     }
     println!("refreshes    {:>9}, from {} token requests", all.granted, all.exchanges);
     println!("presented    {:>9} refresh tokens twice, since an answer was lost", all.again);
-    println!("lost         {:>9} sessions, since two answers were lost", all.losses);
+    println!("lost         {:>9} sessions, since nobody knows what became of the refresh token", all.losses);
     println!(
         "added        {:>9.1} ms at the median of {} requests that were refused and repeated, {:.1} ms at 99 %",
         all.wait(50),
