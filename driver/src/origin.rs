@@ -126,9 +126,10 @@ impl Pattern {
         Ok(Self { written, https: origin.https, host, port: origin.port })
     }
 
-    /// Whether the target spells the origin in the same way, but for the case.
+    /// Whether the target spells the origin in the same way.
     fn is_written_in(&self, target: &Uri) -> bool {
-        target.authority() == Some(&self.written) && is_https(target) == Some(self.https)
+        let authority = target.authority().map(Authority::as_str);
+        authority == Some(self.written.as_str()) && is_https(target) == Some(self.https)
     }
 
     fn matches(&self, origin: &Origin<'_>) -> bool {

@@ -39,7 +39,7 @@ impl Template {
         let content = parts.extensions.get::<Content>().cloned();
         let mut request = Request::new(parts.method.clone(), url);
         *request.version_mut() = parts.version;
-        *request.body_mut() = Some(body);
+        *request.body_mut() = Some(body).filter(|body| body.as_bytes().is_none_or(|bytes| !bytes.is_empty()));
         Ok((Self { client: client.clone(), request, content, spent: false, deadline }, parts))
     }
 
@@ -94,6 +94,10 @@ impl Template {
 
     /// A copy, or else the request itself.
     fn take(&mut self) -> Request {
+        if self.request.body().is_none() {
+            // reqwest's copy of a request allocates for what it has not.
+            return self.bare();
+        }
         self.request.try_clone().unwrap_or_else(|| {
             self.spent = true;
             let bare = self.bare();

@@ -116,14 +116,14 @@ library_benchmark_group!(
 // Once per token. A grant is copied into the record, and what it replaces is cleared: see PERFORMANCE.md.
 library_benchmark_group!(
     name = events;
-    config = at_most(4_200);
+    config = at_most(4_000);
     benchmarks = event
 );
 
 // The same, and each copy is cleared byte by byte.
 library_benchmark_group!(
     name = long_tokens;
-    config = at_most(5_000);
+    config = at_most(4_700);
     benchmarks = long_event
 );
 

@@ -8,7 +8,9 @@ use http::{Request, Response};
 use token_refresh_core::{
     Acquire, Action, Config, Effect, Event, Grant, Machine, Ticket, Timestamp, TokenId, WaiterId,
 };
-use token_refresh_driver::{Attempt, ExchangeError, Profile, Secret, Session, Transport, TransportError};
+use token_refresh_driver::{
+    Attempt, ExchangeError, Profile, Secret, Session, Sessions, Transport, TransportError, store::MemoryTable,
+};
 
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
@@ -78,27 +80,37 @@ pub fn drain(machine: &mut Machine) -> Option<Ticket> {
     exchange
 }
 
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn send(&self, _: Request<Bytes>, _: &Attempt) -> Result<Response<Bytes>, TransportError> {
+        Err(TransportError::NotSent)
+    }
+}
+
+impl Profile for Nowhere {
+    fn request(&self, _: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
+        Err(ExchangeError::NotSent)
+    }
+
+    fn read(&self, _: &Response<Bytes>, _: Option<&Secret>, _: Timestamp) -> Result<Grant, ExchangeError> {
+        Err(ExchangeError::NotSent)
+    }
+}
+
+/// A table in which the session of every key below this one is open.
+pub fn sessions(keys: u64) -> Sessions<u64> {
+    let users = MemoryTable::new();
+    let sessions =
+        Sessions::new(move |user| Session::builder().store(users.store(*user)).blocking(Nowhere, Nowhere));
+    for _ in 0..3 {
+        (0..keys).for_each(|key| drop(sessions.get(&key).expect("a session")));
+    }
+    sessions
+}
+
 /// A session whose token is fresh, used by this thread before.
 pub fn session(length: usize) -> Session {
-    struct Nowhere;
-    impl Transport for Nowhere {
-        fn send(&self, _: Request<Bytes>, _: &Attempt) -> Result<Response<Bytes>, TransportError> {
-            Err(TransportError::NotSent)
-        }
-    }
-    impl Profile for Nowhere {
-        fn request(&self, _: Option<&Secret>) -> Result<Request<Bytes>, ExchangeError> {
-            Err(ExchangeError::NotSent)
-        }
-        fn read(
-            &self,
-            _: &Response<Bytes>,
-            _: Option<&Secret>,
-            _: Timestamp,
-        ) -> Result<Grant, ExchangeError> {
-            Err(ExchangeError::NotSent)
-        }
-    }
     let session = Session::builder().blocking(Nowhere, Nowhere).expect("a good configuration");
     session.sign_in(grant(length));
     for _ in 0..3 {
