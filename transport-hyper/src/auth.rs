@@ -1,10 +1,16 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, request, response};
-use token_refresh_driver::{Carried, ResourceRequest, Rules, Ruling, Session, Token};
+use token_refresh_driver::{
+    self as driver, Carried, ResourceRequest, Rules, Ruling, Session, Token, TokenFuture,
+};
 
 use crate::{Classify, CloneBody};
 
@@ -31,12 +37,30 @@ pub(crate) struct Attempts<B, C: CloneBody<B>, K> {
     session: Session,
     request: ResourceRequest,
     parts: request::Parts,
-    /// Of the content, once it was sent.
+    /// Of the content, until it is sent again.
     copy: Option<C::Copy>,
     clone_body: C,
     classify: K,
     /// What both attempts have in common, if there is a guard.
     left: Option<Arc<AtomicBool>>,
+}
+
+/// A token to come, for the first attempt.
+pub(crate) enum FirstToken {
+    Present(TokenFuture),
+    /// One that is not about to end, for content that can be sent only once (RPLY-07).
+    Fresh(Pin<Box<dyn Future<Output = Result<Token, driver::Error>> + Send>>),
+}
+
+impl Future for FirstToken {
+    type Output = Result<Token, driver::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Present(token) => Pin::new(token).poll(context),
+            Self::Fresh(token) => token.as_mut().poll(context),
+        }
+    }
 }
 
 /// A request extension: how far the token got on this request's way, for [`HopGuard`](crate::HopGuard).
@@ -65,10 +89,12 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         match auth.rules.admit(&parts) {
             None => Admission::Plain(Request::from_parts(parts, body)),
             Some(request) => {
+                let (body, copy) = clone_body.copy(body);
                 let left = auth.guarded.load(Ordering::Relaxed).then(Arc::default);
                 // A request may choose another session.
                 let session = parts.extensions.get().unwrap_or(&auth.session).clone();
-                let attempts = Self { auth, session, request, parts, copy: None, clone_body, classify, left };
+                let attempts =
+                    Self { auth, session, request, parts, copy: Some(copy), clone_body, classify, left };
                 Admission::Carries(attempts, body)
             }
         }
@@ -78,11 +104,13 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         &self.session
     }
 
-    /// The request with this token on it.
-    pub(crate) fn first(&mut self, body: B, token: Token) -> Request<B> {
-        let (body, copy) = self.clone_body.copy(body);
-        self.copy = Some(copy);
-        self.with(body, token)
+    /// The token for the first attempt.
+    pub(crate) fn token(&self) -> FirstToken {
+        if self.copy.as_ref().is_some_and(|copy| self.clone_body.is_one_shot(copy)) {
+            FirstToken::Fresh(Box::pin(self.session.fresh_token_async()))
+        } else {
+            FirstToken::Present(self.session.token_async())
+        }
     }
 
     /// The request once more; `None` if its content cannot be produced again.
@@ -91,7 +119,8 @@ impl<B, C: CloneBody<B>, K: Classify> Attempts<B, C, K> {
         Some(self.with(body, token))
     }
 
-    fn with(&mut self, body: B, token: Token) -> Request<B> {
+    /// The request with this content, and this token on it.
+    pub(crate) fn with(&mut self, body: B, token: Token) -> Request<B> {
         let mut parts = self.parts.clone();
         let field = token.field();
         self.request.carry(token, &mut parts.headers);

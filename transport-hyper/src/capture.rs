@@ -93,6 +93,11 @@ where
         drop(tape);
         Some((self.rebox)(copy))
     }
+
+    /// What says that it is longer than what is kept.
+    fn is_one_shot(&self, copy: &Captured<B>) -> bool {
+        copy.tape().source.size_hint().lower() > self.limit as u64
+    }
 }
 
 impl<B> Captured<B> {

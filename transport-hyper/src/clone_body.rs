@@ -13,6 +13,10 @@ pub trait CloneBody<B> {
     /// After a refusal: the content once more, whole. `None` if that is impossible; then the caller gets the refusal,
     /// and the token is refreshed all the same (RPLY-03).
     fn restore(&self, copy: Self::Copy) -> Option<B>;
+
+    /// Before the first attempt: whether it is known already that [`restore`](Self::restore) will be impossible. Such a
+    /// request goes with a token that is not about to end, and waits for a refresh in the background (RPLY-07).
+    fn is_one_shot(&self, copy: &Self::Copy) -> bool;
 }
 
 /// For content that is cheap to clone, such as `Full<Bytes>`, `Empty<Bytes>` and `String`. The default.
@@ -33,6 +37,10 @@ impl<B: Clone> CloneBody<B> for ByClone {
     fn restore(&self, copy: B) -> Option<B> {
         Some(copy)
     }
+
+    fn is_one_shot(&self, _: &B) -> bool {
+        false
+    }
 }
 
 impl<B: Body + Default> CloneBody<B> for IfEmpty {
@@ -47,6 +55,10 @@ impl<B: Body + Default> CloneBody<B> for IfEmpty {
     fn restore(&self, empty: bool) -> Option<B> {
         empty.then(B::default)
     }
+
+    fn is_one_shot(&self, empty: &bool) -> bool {
+        !empty
+    }
 }
 
 impl<B, F: Fn(&B) -> Option<B>> CloneBody<B> for F {
@@ -59,5 +71,9 @@ impl<B, F: Fn(&B) -> Option<B>> CloneBody<B> for F {
 
     fn restore(&self, copy: Option<B>) -> Option<B> {
         copy
+    }
+
+    fn is_one_shot(&self, copy: &Option<B>) -> bool {
+        copy.is_none()
     }
 }

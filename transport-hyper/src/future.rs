@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     Classify, CloneBody, Error, NoNewerToken, ResponseBody,
-    auth::{Admission, Attempts},
+    auth::{Admission, Attempts, FirstToken},
     body::Peek,
 };
 
@@ -39,7 +39,7 @@ pin_project! {
     // caller has made it.
     #[project = StateProjection]
     enum State<F, B, R: Body> {
-        AwaitingToken { token: TokenFuture, body: Option<B>, reserved: bool },
+        AwaitingToken { token: FirstToken, body: Option<B>, reserved: bool },
         AwaitingService { request: Option<Request<B>>, reserved: bool },
         AwaitingResponse { #[pin] response: F },
         Peeking { answer: Option<(response::Parts, Peek<R>)> },
@@ -58,7 +58,7 @@ where
     pub(crate) fn new(mut service: S, admission: Admission<B, C, K>) -> Self {
         match admission {
             Admission::Carries(attempts, body) => {
-                let token = attempts.session().token_async();
+                let token = attempts.token();
                 let state = State::AwaitingToken { token, body: Some(body), reserved: true };
                 Self { service, attempts: Some(attempts), state }
             }
@@ -93,7 +93,7 @@ where
                     };
                     let token = token.map_err(Error::NoToken)?;
                     let attempts = this.attempts.as_mut().zip(body.take());
-                    let request = attempts.map(|(attempts, body)| attempts.first(body, token));
+                    let request = attempts.map(|(attempts, body)| attempts.with(body, token));
                     Continue(State::AwaitingService { request, reserved: *reserved })
                 }
                 StateProjection::AwaitingService { request, reserved } => {

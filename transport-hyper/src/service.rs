@@ -121,8 +121,8 @@ impl<C, K: Classify + Clone> AuthLayer<C, K> {
                 return Ok(send(request).await.map_err(Error::Service)?.map(ResponseBody::new));
             }
         };
-        let token = attempts.session().token_async().await.map_err(Error::NoToken)?;
-        let mut request = attempts.first(body, token);
+        let token = attempts.token().await.map_err(Error::NoToken)?;
+        let mut request = attempts.with(body, token);
         loop {
             let (mut parts, body) = send(request).await.map_err(Error::Service)?.into_parts();
             let (beginning, body) = if attempts.peeks_at(&parts) {

@@ -233,6 +233,7 @@ impl Client for Connections {
 
 mod plain {
     token_refresh_conformance::adapter_rules!(super::Plain);
+    token_refresh_conformance::adapter_rules!(super::Plain: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
 
 mod stacked {
@@ -242,4 +243,5 @@ mod stacked {
 mod connections {
     // Nobody follows redirects here.
     token_refresh_conformance::adapter_rules!(without redirects: super::Connections);
+    token_refresh_conformance::adapter_rules!(super::Connections: rply_07_content_that_can_be_sent_once_goes_with_a_fresh_token);
 }
