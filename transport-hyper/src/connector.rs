@@ -1,7 +1,9 @@
 use std::{
+    error::Error as StdError,
     fmt,
     future::poll_fn,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -29,18 +31,30 @@ use crate::{origin_form, transport::read};
 #[derive(Clone)]
 pub struct HyperTransport<C> {
     connector: C,
+    on_error: Arc<Observer>,
 }
 
 impl<C> HyperTransport<C> {
     /// Connections from this connector.
     pub fn new(connector: C) -> Self {
-        Self { connector }
+        Self { connector, on_error: Arc::new(|_| {}) }
+    }
+
+    /// Calls `observer` with the reason whenever there is no answer: an unknown host, a refused connection, a
+    /// certificate. A session learns only whether something was sent.
+    #[must_use]
+    pub fn on_error(mut self, observer: impl Fn(&(dyn StdError + 'static)) + Send + Sync + 'static) -> Self {
+        self.on_error = Arc::new(observer);
+        self
     }
 }
 
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Observer = dyn Fn(&(dyn StdError + 'static)) + Send + Sync;
+
 impl<C, T> AsyncTransport for HyperTransport<C>
 where
-    C: Service<Uri, Response = T, Future: Send> + Clone + Send + Sync,
+    C: Service<Uri, Response = T, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync,
     T: Read + Write + Connection + Unpin + Send,
 {
     async fn send(
@@ -48,14 +62,22 @@ where
         request: Request<Bytes>,
         attempt: &Attempt,
     ) -> Result<Response<Bytes>, TransportError> {
-        let connection = self.connect(request.uri().clone()).await.ok_or(TransportError::NotSent)?;
+        let not_sent = |error: BoxError| {
+            (self.on_error)(&*error);
+            TransportError::NotSent
+        };
+        let lost = |error: hyper::Error| {
+            (self.on_error)(&error);
+            TransportError::Ambiguous
+        };
+        let connection = self.connect(request.uri().clone()).await.map_err(not_sent)?;
         let (mut sender, connection) =
-            http1::handshake(connection).await.map_err(|_| TransportError::NotSent)?;
+            http1::handshake(connection).await.map_err(|error| not_sent(error.into()))?;
         attempt.begin()?;
         let answer = async {
             let response = sender.send_request(origin_form(request).map(Full::new)).await;
-            let (parts, body) = response.map_err(|_| TransportError::Ambiguous)?.into_parts();
-            Ok(Response::from_parts(parts, read(body).await?))
+            let (parts, body) = response.map_err(lost)?.into_parts();
+            Ok(Response::from_parts(parts, read(body).await.map_err(lost)?))
         };
         // Nobody else moves the connection, so it ends with this.
         let (mut answer, mut connection) = (pin!(answer), pin!(connection));
@@ -75,15 +97,18 @@ where
 }
 
 impl<C> HyperTransport<C> {
-    async fn connect<T>(&self, target: Uri) -> Option<T>
+    async fn connect<T>(&self, target: Uri) -> Result<T, BoxError>
     where
-        C: Service<Uri, Response = T> + Clone,
+        C: Service<Uri, Response = T, Error: Into<BoxError>> + Clone,
         T: Connection,
     {
         let mut connector = self.connector.clone();
-        poll_fn(|context| connector.poll_ready(context)).await.ok()?;
-        let connection = connector.call(target).await.ok()?;
-        Some(connection).filter(|connection| !connection.connected().is_negotiated_h2())
+        poll_fn(|context| connector.poll_ready(context)).await.map_err(Into::into)?;
+        let connection = connector.call(target).await.map_err(Into::into)?;
+        if connection.connected().is_negotiated_h2() {
+            return Err("the connection has agreed on HTTP/2; let the connector offer HTTP/1.1 only".into());
+        }
+        Ok(connection)
     }
 }
 

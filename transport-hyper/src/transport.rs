@@ -58,18 +58,18 @@ where
             if (self.not_sent)(&error) { TransportError::NotSent } else { TransportError::Ambiguous }
         })?;
         let (parts, body) = response.into_parts();
-        Ok(Response::from_parts(parts, read(body).await?))
+        Ok(Response::from_parts(parts, read(body).await.map_err(|_| TransportError::Ambiguous)?))
     }
 }
 
-/// The content, as much of it as is looked at and one byte more. Cut short, it is ambiguous.
-pub(crate) async fn read<R: Body>(body: R) -> Result<Bytes, TransportError> {
+/// The content, as much of it as is looked at and one byte more.
+pub(crate) async fn read<R: Body>(body: R) -> Result<Bytes, R::Error> {
     let mut body: Pin<&mut R> = pin!(body);
     let mut content = Vec::new();
     while content.len() <= Attempt::MAX_BODY {
         match poll_fn(|context| body.as_mut().poll_frame(context)).await {
             None => break,
-            Some(Err(_)) => return Err(TransportError::Ambiguous),
+            Some(Err(error)) => return Err(error),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     append(&mut content, data);

@@ -1,7 +1,12 @@
 //! What [`HyperTransport`] and [`ServiceTransport`] say about token requests that did not get an answer.
 #![allow(clippy::unwrap_used)]
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    iter,
+    net::SocketAddr,
+    sync::{Arc, mpsc::channel},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -64,6 +69,28 @@ async fn nobody_listens(transport: impl AsyncTransport) {
 async fn retry_01_nobody_listens_is_not_sent() {
     nobody_listens(connector()).await;
     nobody_listens(service()).await;
+}
+
+/// A session learns only that nothing was sent; whoever runs the program wants to know why.
+#[tokio::test]
+async fn the_reason_for_no_answer_is_told() {
+    let (port, server) = (ClosedPort::new().unwrap(), server());
+    server.script([Step::new().cut(Cut::AfterHead), Step::new().cut(Cut::InBody(10))]);
+    for (address, told) in [
+        (port.addr().unwrap(), "Connection refused"),
+        (server.addr(), "connection closed before message completed"),
+        (server.addr(), "end of file before message length reached"),
+    ] {
+        let (tell, reasons) = channel();
+        let transport = connector().on_error(move |error| {
+            let errors = iter::successors(Some(error), |error| error.source());
+            tell.send(errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")).unwrap();
+        });
+        assert!(transport.send(request(address), &attempt()).await.is_err());
+        drop(transport);
+        let reasons: Vec<String> = reasons.iter().collect();
+        assert!(matches!(&reasons[..], [reason] if reason.contains(told)), "{told}: {reasons:?}");
+    }
 }
 
 async fn too_late(transport: impl AsyncTransport) {

@@ -80,11 +80,15 @@ impl Account {
         let profile = OAuthProfile::refresh_token(client.clone(), self.token_endpoint.clone());
         let config = self.preset.map(|preset| preset.config()).unwrap_or_default();
         let runtime = TokioRuntime::current().map_err(|error| Problem::about("the runtime", &error))?;
+        let transport = HyperTransport::new(connector()).on_error(|error| {
+            let problem = Problem::about("the token endpoint", error);
+            anstream::eprintln!("token-refresh: {problem}");
+        });
         let session = Session::builder()
             .config(config)
             .store(store)
             .time_limit(limit)
-            .asynchronous(HyperTransport::new(connector()), profile, runtime)
+            .asynchronous(transport, profile, runtime)
             .map_err(|error| Problem::about("the session", &error))?;
         if let Some(file) = &self.sign_in {
             session.sign_in(grant(&client, file)?);

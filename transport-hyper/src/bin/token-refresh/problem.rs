@@ -86,6 +86,13 @@ fn again(reason: driver::Error) -> String {
     }
 }
 
+/// What went wrong.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
 /// Of writing to stdout.
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
