@@ -4,7 +4,7 @@
 mod serve;
 mod world;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use serde_json::Value;
 use token_refresh_conformance::server::{Response, Step};
@@ -159,6 +159,13 @@ fn every_command_has_help_and_shells_complete_it() {
         let said = world.run(&["completions", shell]);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(said.stdout.contains("sign-in"), "{shell}");
+    }
+    // In a real shell, where there is one.
+    let script = "source <(\"$0\" completions bash); COMP_WORDS=(token-refresh st); COMP_CWORD=1
+        _token__refresh token-refresh st token-refresh; echo \"${COMPREPLY[@]}\"";
+    let program = env!("CARGO_BIN_EXE_token-refresh");
+    if let Ok(output) = Command::new("bash").args(["-c", script, program]).output() {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "status\n", "{output:?}");
     }
 }
 
