@@ -557,6 +557,12 @@ impl Machine {
     pub(crate) fn saved(&mut self, run: Run, now: Timestamp) {
         self.claimed = None;
         self.pacing.succeeded();
+        if let (Some(unsaved), Some(record)) = (&self.unsaved, &self.known.record)
+            && !unsaved.is_in(record)
+        {
+            // A late answer brought a later successor while the earlier one was written: it is saved, too (rule 7).
+            return self.proceed(run, now);
+        }
         let installed = self.unsaved.take().is_some_and(|unsaved| unsaved.installed);
         if !installed {
             self.install_known(Origin::Exchange, now);

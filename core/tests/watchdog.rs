@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use token_refresh_core::{
-    Acquire, Action, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind, Grant, Machine,
-    Persistence, Retry, State, Stored, Ticket, Timestamp, TokenId, Version,
+    Acquire, Action, Body, CommitError, Config, Effect, Event, ExchangeError, Failure, FailureKind, Grant,
+    Machine, Persistence, Retry, State, Stored, Ticket, Timestamp, TokenId, Version,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -167,4 +167,68 @@ fn retry_05_a_wish_in_an_answer_that_comes_late_is_heard() {
     drain(&mut machine);
     assert!(matches!(machine.acquire(after(DUE + minute)), Acquire::Wait(_)));
     assert_eq!(exchanges(&drain(&mut machine)).len(), 1);
+}
+
+/// Answers loads and commits, up to the first effect that is to wait.
+fn store(
+    machine: &mut Machine,
+    stored: &mut Stored,
+    now: Timestamp,
+    waits: impl Fn(&Effect) -> bool,
+) -> Option<Effect> {
+    loop {
+        let run = |action| if let Action::Run(effect) = action { Some(effect) } else { None };
+        let effect = drain(machine).into_iter().find_map(run)?;
+        if waits(&effect) {
+            return Some(effect);
+        }
+        let event = match effect {
+            Effect::Load { ticket, .. } => Event::Loaded { ticket, result: Ok(stored.clone()) },
+            Effect::Commit { ticket, expected, record } => {
+                assert_eq!(expected, stored.version);
+                *stored = Stored { version: Version(expected.0 + 1), record: Some(record) };
+                Event::Committed { ticket, result: Ok(stored.version) }
+            }
+            Effect::Exchange { .. } | Effect::Revoke { .. } => panic!("{effect:?} is not answered here"),
+        };
+        machine.handle_event(event, now).unwrap();
+    }
+}
+
+/// Both answers to two presentations of one refresh token come late, the second while the first is being saved. Of two
+/// successors the later one counts (rule 7), and what is granted is saved (I-16).
+#[test]
+fn rule_7_i_16_a_later_successor_that_comes_during_a_save_is_saved_too() {
+    let (mut machine, token) = signed_in(Persistence::Shared);
+    let mut stored = Stored::default();
+    let exchange = |effect: &Effect| matches!(effect, Effect::Exchange { .. });
+    assert_eq!(store(&mut machine, &mut stored, START, exchange), None);
+    let presented = |machine: &mut Machine, stored: &mut Stored, now| {
+        let Some(Effect::Exchange { ticket, .. }) = store(machine, stored, now, exchange) else {
+            panic!("an exchange")
+        };
+        ticket
+    };
+    assert!(matches!(machine.reject(token, START), Acquire::Wait(_)));
+    let first = presented(&mut machine, &mut stored, START);
+    let now = after(DUE);
+    machine.handle_timeout(now);
+    let second = presented(&mut machine, &mut stored, now);
+    let late = |ticket, n| Event::Exchanged { ticket, sent_at: START, result: Ok(grant(n)) };
+    machine.handle_event(late(first, 2), now).unwrap();
+
+    let now = now.after(DUE);
+    machine.handle_timeout(now);
+    let save = |effect: &Effect| matches!(effect, Effect::Commit { .. });
+    let Some(Effect::Commit { ticket, expected, record }) = store(&mut machine, &mut stored, now, save)
+    else {
+        panic!("the first is saved")
+    };
+    machine.handle_event(late(second, 3), now).unwrap();
+    stored = Stored { version: Version(expected.0 + 1), record: Some(record) };
+    machine.handle_event(Event::Committed { ticket, result: Ok(stored.version) }, now).unwrap();
+    assert_eq!(store(&mut machine, &mut stored, now, exchange), None);
+    let Body::Grant { grant, .. } = stored.record.unwrap().body else { panic!("a grant is stored") };
+    assert_eq!(grant.refresh_token().unwrap().expose(), "rt-3");
+    assert!(machine.is_settled());
 }
