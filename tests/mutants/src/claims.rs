@@ -113,4 +113,12 @@ pub const MORE: &[Mutant] = &[
         place: "return «unsaved.decide(record)»;",
         fault: "match unsaved.decide(record) { Decision::Save if !record.is_held_by(self.me) => Decision::Supersede, other => other }",
     },
+    Mutant {
+        id: "later-sibling-dropped",
+        says: "a save that is answered lets go of a later successor that came meanwhile",
+        breaks: &[],
+        file: "transitions.rs",
+        place: "&& «!unsaved.is_in(record)»",
+        fault: "false",
+    },
 ];

@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) refused: Vec<Rt>,
     /// The newest record that it read or wrote.
     pub(super) read: Option<(SessionId, u64, Rt)>,
+    /// The store did not say what is in it, or took no commit, and was not looked at since.
+    pub(super) blind: bool,
     /// A grant in hand is used though it is not saved, and observers know.
     pub(super) delayed: bool,
     /// The latest starts of exchanges.

@@ -145,7 +145,7 @@ impl Past {
                 must(!self.over.contains(&new.session), "rule 11", || "a session comes back".to_owned())?;
                 self.over.push(old.session);
             } else {
-                self.goes_on(world, p, old, new)?;
+                self.goes_on(world, setting, p, old, new)?;
             }
         }
         if new.body == Body::SignedOut {
@@ -175,7 +175,14 @@ impl Past {
         Ok(())
     }
 
-    fn goes_on(&self, world: &World, p: usize, old: &Record, new: &Record) -> Result<(), Violation> {
+    fn goes_on(
+        &self,
+        world: &World,
+        setting: &Setting,
+        p: usize,
+        old: &Record,
+        new: &Record,
+    ) -> Result<(), Violation> {
         must(old.body != Body::SignedOut, "SESS-04", || "a sign-out is undone".to_owned())?;
         let (Some(before), Some(after)) = (old.grant(), new.grant()) else { return Ok(()) };
         must(new.serial >= old.serial, "rule 5", || "the serial goes back".to_owned())?;
@@ -184,6 +191,12 @@ impl Past {
             must(new.presented <= 1 || new.first_at == old.first_at, "rule 4", || {
                 "the first presentation is moved".to_owned()
             })?;
+            let me = world.processes[p].machine.me;
+            let foreign = old.holder.is_some_and(|holder| holder.claimant != me);
+            must(!foreign || new.holder.is_some(), "rule 4", || "a foreign claim is cleared".to_owned())?;
+            let machine = &world.processes[p].machine;
+            let signs_in = machine.pending.is_some() && machine.session == Some(new.session);
+            must(!signs_in, "rule 11", || "a sign-in is written over itself".to_owned())?;
         } else {
             let disordered = self.any(&LATE_REQUEST);
             must(refresh_of(after) >= refresh_of(before) || disordered, "I-11", || {
@@ -194,6 +207,11 @@ impl Past {
             })?;
             must(new.holder.is_none() && new.presented == 0, "MP-07", || {
                 "a save keeps the claim".to_owned()
+            })?;
+            let sent = self.tokens.get(&refresh_of(before)).map_or(0, |token| token.sent);
+            let harmless = setting.policy == AmbiguousPolicy::NonRotating;
+            must(new.contested || sent <= 1 || harmless, "rule 7", || {
+                format!("r{} was sent {sent} times, and its successor is not marked", refresh_of(before))
             })?;
         }
         let me = world.processes[p].machine.me;
@@ -229,7 +247,11 @@ impl Past {
         let read =
             |record: &Record| record.grant().map(|grant| (record.session, record.serial, refresh_of(grant)));
         match (event, &out.what) {
+            (Event::Loaded { result: Err(_), .. } | Event::Committed { result: Err(_), .. }, _) => {
+                known.blind |= out.epoch == epoch;
+            }
             (Event::Loaded { result: Ok(stored), .. }, _) => {
+                known.blind = false;
                 known.read = stored.record.as_ref().and_then(read).or(known.read);
             }
             (Event::Committed { result: Ok(_), .. }, What::Commit { record, .. }) => {
@@ -421,6 +443,11 @@ impl Past {
             }
             Action::Run(Effect::Load { .. } | Effect::Commit { .. }) => {}
         }
+        if let Action::Run(Effect::Commit { .. } | Effect::Exchange { .. }) = action {
+            must(!world.processes[usize::from(p)].known.blind, "rule 1", || {
+                "it goes on without a look at the store".to_owned()
+            })?;
+        }
         if let (Call::Event(Event::Exchanged { result: Ok(_), .. }), true) =
             (call, matches!(action, Action::Publish(Some(_)) | Action::Run(Effect::Commit { .. })))
         {
@@ -469,6 +496,12 @@ impl Past {
         hand: Option<(Option<SessionId>, u64, Rt)>,
     ) -> Result<(), Violation> {
         let process = &mut world.processes[usize::from(p)];
+        let (machine, in_hand) = (&process.machine, setting.shared && process.in_hand().is_some());
+        must(
+            !in_hand || machine.stage.is_refreshing() || machine.poll_timeout().is_some(),
+            "rule 8",
+            || "a grant in hand is saved only if somebody asks".to_owned(),
+        )?;
         // An answer that nobody waits for any more is misuse, and changes nothing.
         must(!reply.misuse || reply.actions.is_empty(), "I-25", || format!("{call:?} is misuse, and acts"))?;
         let orphan = std::mem::take(&mut process.known.heard_orphan);
@@ -535,6 +568,11 @@ impl Past {
         must(good == Some(rt), "rule 5", || {
             format!("the newest refresh token is lost: {good:?}, and r{rt} is stored")
         })?;
+        // The last presentation may have been processed, and the policy does not allow another one.
+        let ambiguous = world.store.record.as_ref().is_some_and(|record| record.presented > 0);
+        if ambiguous && setting.policy != AmbiguousPolicy::NonRotating && !setting.policy.last_resort() {
+            return Ok(());
+        }
         for p in 0..world.processes.len() {
             let served = world.asked_once_more(setting, u8::try_from(p).unwrap_or_default())?;
             must(served, "I-20", || format!("process {p} is not served, though nothing is lost"))?;

@@ -30,6 +30,8 @@ pub enum Fault {
     CommitLost,
     /// A commit is written, and has no answer.
     CommitUnanswered,
+    /// A commit takes a few milliseconds.
+    CommitSlow,
     /// A commit has no answer, and lands later if its version is still in force.
     CommitDelayed,
     /// A process stands still for as long as it likes, before any step.

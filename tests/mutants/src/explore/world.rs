@@ -123,6 +123,8 @@ impl World {
         for process in &mut world.processes {
             process.known.demands = setting.demands;
         }
+        // The first sign-in ended no session that anybody had.
+        world.past.copy_lost = false;
         Ok(world)
     }
 
@@ -174,9 +176,11 @@ impl World {
                     continue;
                 }
                 moves.push(Move::Step(p, o));
-                moves.extend(
-                    faults_of(&out.what).iter().filter(|fault| may(**fault)).map(|f| Move::Fault(p, o, *f)),
-                );
+                // Whoever is too late to send says so, and nothing else can become of it.
+                let late = matches!(out.what, What::Exchange { send_by, .. } if clock > send_by);
+                let faults = faults_of(&out.what).iter().filter(|fault| may(**fault));
+                let faults = faults.filter(|fault| !late || **fault == Fault::Vanish);
+                moves.extend(faults.map(|fault| Move::Fault(p, o, *fault)));
             }
             if process.machine.poll_timeout().is_some_and(|due| due <= clock) {
                 moves.push(Move::Wake(p));
@@ -303,10 +307,15 @@ impl World {
                 let index = usize::from(p);
                 self.ask(|past, world| past.dies(&world.processes[index]));
                 self.past.lives += 1;
-                let demands = self.processes[index].known.demands;
                 let clock = self.clock(setting, index);
-                self.processes[index] = Process::start(setting, self.past.lives, clock);
-                self.processes[index].known.demands = demands;
+                let before = std::mem::replace(
+                    &mut self.processes[index],
+                    Process::start(setting, self.past.lives, clock),
+                );
+                let known = &mut self.processes[index].known;
+                known.demands = before.known.demands;
+                // What it meant to end may still end, by a commit that is on its way.
+                (known.ends_any, known.ended) = (before.known.ends_any, before.known.ended);
                 Ok(())
             }
             Move::Land(index) => match self.delayed.remove(usize::from(index)) {
@@ -395,6 +404,11 @@ impl World {
                 Event::Loaded { ticket, result: Ok(before) }
             }
             (Fault::CommitLost, What::Commit { .. }) => unavailable,
+            (Fault::CommitSlow, What::Commit { expected, record }) => {
+                self.now = self.now.after(Duration::from_millis(5));
+                let result = self.commit(setting, usize::from(p), expected, *record)?;
+                Event::Committed { ticket, result }
+            }
             (Fault::CommitUnanswered, What::Commit { expected, record }) => {
                 self.commit(setting, usize::from(p), expected, *record)?.ok();
                 unavailable
@@ -528,6 +542,12 @@ impl World {
         let mut world = self.clone();
         world.budget.faults = 0;
         world.now = world.now.after(Duration::from_secs(7200));
+        // The token served well until now: a row of refusals would open the breaker.
+        let process = &mut world.processes[usize::from(p)];
+        if let Some(token) = process.known.cell {
+            process.machine.accept(token, world.now);
+            (process.known.fresh, process.known.fruitless) = (false, 0);
+        }
         world.make(setting, Move::Demand(p))?;
         world.come_to_rest(setting)?;
         let known = &world.processes[usize::from(p)].known;
@@ -550,9 +570,13 @@ impl Store {
 fn faults_of(what: &What) -> &'static [Fault] {
     match what {
         What::Load { .. } => &[Fault::StoreUnavailable, Fault::StaleLoad, Fault::Vanish],
-        What::Commit { .. } => {
-            &[Fault::CommitLost, Fault::CommitUnanswered, Fault::CommitDelayed, Fault::Vanish]
-        }
+        What::Commit { .. } => &[
+            Fault::CommitLost,
+            Fault::CommitSlow,
+            Fault::CommitUnanswered,
+            Fault::CommitDelayed,
+            Fault::Vanish,
+        ],
         What::Exchange { .. } => &[
             Fault::RequestLost,
             Fault::ReplyLost,

@@ -105,6 +105,32 @@ pub fn hunting_grounds() -> Vec<Setting> {
     grounds
 }
 
+/// Faults of the protocol that show only in a world of their own, each with that world.
+pub fn directed() -> Vec<(&'static str, Setting)> {
+    let world = |processes, (server, policy), demands, faults, kinds: &[Fault]| Setting {
+        demands,
+        ..Setting::new(processes, server, policy).with(faults, kinds)
+    };
+    let (strict, window, last_wins) = (PAIRS[0], PAIRS[4], PAIRS[6]);
+    let late = [Fault::ReplyDelayed, Fault::Pause];
+    let signs_in = |sign_ins, kind| Setting { sign_ins, ..world(2, strict, 0, 1, &[kind]) };
+    vec![
+        ("exchange-without-store", world(1, window, 1, 1, &[Fault::StoreUnavailable])),
+        ("elder-sibling-kept", world(2, last_wins, 1, 2, &late)),
+        ("later-sibling-dropped", world(1, last_wins, 1, 2, &[Fault::ReplyDelayed])),
+        ("never-contested", world(1, window, 1, 1, &[Fault::ReplyLost])),
+        ("anchored-at-the-answer", world(1, window, 1, 1, &[Fault::CommitSlow])),
+        ("suspend-counted", world(2, window, 2, 1, &[Fault::Suspend])),
+        ("watch-not-restarted", world(2, window, 1, 2, &[Fault::Pause])),
+        (
+            "unsaved-not-owed",
+            world(2, window, 1, 3, &[Fault::ReplyDelayed, Fault::CommitLost, Fault::StoreUnavailable]),
+        ),
+        ("sign-in-unrecognised", signs_in(1, Fault::CommitUnanswered)),
+        ("unanswered-forgotten", signs_in(2, Fault::CommitDelayed)),
+    ]
+}
+
 /// Two processes with one store, whose session is signed out, and another one signed in.
 pub fn identities(faults: u8) -> Vec<Setting> {
     let world = |(server, policy)| Setting {
