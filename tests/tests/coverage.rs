@@ -5,7 +5,12 @@
 #[path = "coverage/sources.rs"]
 mod sources;
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+};
 
 use sources::{Kind, Sources, root};
 use token_refresh_conformance::catalogue::{self, Requirement};
@@ -57,6 +62,38 @@ fn the_table_is_up_to_date() {
         committed == table,
         "{FILE} is not up to date (at {differing:?}): run with UPDATE=1 and look at the difference"
     );
+}
+
+/// `VERIFICATION.md` says for each invariant, and for each rule of the claim protocol, by which method it is checked.
+#[test]
+fn every_invariant_and_every_rule_has_a_method() {
+    let text = fs::read_to_string(root().join("VERIFICATION.md")).expect("it is there");
+    let rows = text.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<String> = rows.flat_map(named).collect();
+    let invariants = catalogue::invariants().iter().map(|invariant| invariant.id.to_owned());
+    let rules = (1..=13).map(|rule| format!("rule {rule}"));
+    let missing: Vec<String> = invariants.chain(rules).filter(|id| !named.contains(id)).collect();
+    assert!(missing.is_empty(), "VERIFICATION.md has no row for {missing:?}");
+}
+
+/// What a cell names: `I-01, I-04 to I-06, rules 1 to 13`.
+fn named(cell: &str) -> Vec<String> {
+    let (mut named, mut prefix) = (Vec::new(), "");
+    for part in cell.split([',', ':']).map(str::trim) {
+        let mut ends = part.split(" to ").map(|end| {
+            let rule = end.strip_prefix("rules ").or(end.strip_prefix("rule "));
+            let number =
+                end.strip_prefix("I-").inspect(|_| prefix = "I-").or(rule.inspect(|_| prefix = "rule "));
+            number.unwrap_or(end).parse::<u32>().ok()
+        });
+        let first = ends.next().flatten();
+        let last = ends.next().unwrap_or(first);
+        for number in first.zip(last).map_or(0..=0, |(first, last)| first..=last).filter(|number| *number > 0)
+        {
+            named.push(if prefix == "I-" { format!("I-{number:02}") } else { format!("{prefix}{number}") });
+        }
+    }
+    named
 }
 
 fn ids() -> impl Iterator<Item = &'static str> {
