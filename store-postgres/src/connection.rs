@@ -68,7 +68,8 @@ impl Postgres {
     /// for a row does not land much later.
     const LIMIT: Duration = Duration::from_millis(1500);
 
-    /// A server, reached over a connection that `tls` makes safe. Connects when it is needed, not now.
+    /// A server, reached over a connection that `tls` makes safe. Connects when it is needed, not now, and only to a
+    /// primary, whatever `config` says.
     ///
     /// # Errors
     /// The operating system gives no thread.
@@ -105,7 +106,8 @@ impl Postgres {
 
     /// The same server over another connection, on which commits are announced (`NOTIFY`) and the announcements of
     /// others are heard (`LISTEN`): a session that waits for another process then loads when there is something new,
-    /// and not only at the end of its pause, of up to 0.5 s. Nothing depends on it. See "Notifications".
+    /// and not only at the end of its pause, of up to 0.5 s. Nothing depends on it. See
+    /// [Notifications](crate#notifications).
     #[must_use]
     pub fn notifying(self) -> Self {
         // A session that waits needs the last one alone; a few more are for several credentials.
@@ -121,7 +123,7 @@ impl Postgres {
         self.run(|connected| async move { row::create_table(&connected.client).await })
     }
 
-    /// The credential of this name: one row.
+    /// The credential of this name: one row. Whoever takes the same name, in any process, shares it.
     pub fn credential(&self, name: impl Into<String>) -> PostgresStore {
         PostgresStore::new(self.clone(), name.into())
     }

@@ -21,7 +21,8 @@ impl PostgresStore {
         Self { postgres, format: RowFormat::new(name, None), on_error: Arc::new(|_| {}) }
     }
 
-    /// Encrypts the record. A row that is not encrypted is not read any more.
+    /// Encrypts the record (SEC-05). A row that is not encrypted is not read any more: that is a
+    /// [`PostgresError::Format`].
     #[must_use]
     pub fn sealed(mut self, seal: Seal) -> Self {
         self.format = RowFormat::new(self.format.name(), Some(seal));
@@ -36,7 +37,8 @@ impl PostgresStore {
         self
     }
 
-    /// Whether the server can be reached and the row be read. Blocks for at most 1.5 s.
+    /// Whether the server can be reached and the row be read. Makes the row, empty, if there is none. Blocks for at most
+    /// 1.5 s.
     ///
     /// # Errors
     /// [`PostgresError`]: what is wrong.
@@ -78,6 +80,9 @@ impl Store for PostgresStore {
 }
 
 /// On any runtime.
+///
+/// # Cancel safety
+/// What was begun goes on when the future is dropped: a commit may take place or not.
 impl AsyncStore for PostgresStore {
     async fn load(&self) -> Result<Stored, StoreError> {
         let format = self.format.clone();

@@ -36,12 +36,13 @@ impl Redis {
     /// How long a call may take, making the connection included.
     const LIMIT: Duration = Duration::from_millis(1500);
 
-    /// Connects when it is needed, not now.
+    /// The server of this client. Connects when it is needed, not now.
     pub fn new(client: Client) -> Self {
         Self { server: Server::new(client, None), background: Arc::default(), replicas: 0 }
     }
 
-    /// A commit counts only once so many replicas have it. Default: 0. See "When Redis forgets".
+    /// A commit counts only once so many replicas have it; if they do not in time, it fails with
+    /// [`RedisStoreError::TooFewReplicas`]. Default: 0. See [When Redis forgets](crate#when-redis-forgets).
     #[must_use]
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
@@ -51,14 +52,14 @@ impl Redis {
     /// The same server over other connections, on which commits are announced (`PUBLISH`), and one more, on which the
     /// announcements of others are heard (`SUBSCRIBE`): a session that waits for another process then loads when there
     /// is something new, and not only at the end of its pause, of up to 0.5 s. Nothing depends on it. See
-    /// "Notifications".
+    /// [Notifications](crate#notifications).
     #[must_use]
     pub fn notifying(self) -> Self {
         let client = self.server.client.clone();
         Self { server: Server::new(client.clone(), Some(Listener::new(client))), ..self }
     }
 
-    /// The credential under this key.
+    /// The credential under this key. Whoever takes the same key, in any process, shares it.
     pub fn credential(&self, key: impl Into<String>) -> RedisStore {
         RedisStore::new(self.clone(), key.into())
     }

@@ -21,7 +21,8 @@ impl RedisStore {
         Self { redis, format: RowFormat::new(key, None), on_error: Arc::new(|_| {}) }
     }
 
-    /// Encrypts the record. One that is not encrypted is not read any more.
+    /// Encrypts the record (SEC-05). One that is not encrypted is not read any more: that is a
+    /// [`RedisStoreError::Format`].
     #[must_use]
     pub fn sealed(mut self, seal: Seal) -> Self {
         self.format = RowFormat::new(self.format.name(), Some(seal));
@@ -36,7 +37,8 @@ impl RedisStore {
         self
     }
 
-    /// Whether the server can be reached and the key be read. Blocks for at most 1.5 s.
+    /// Whether the server can be reached and the key be read. Makes the key, without a record, if there is none. Blocks for at most
+    /// 1.5 s.
     ///
     /// # Errors
     /// [`RedisStoreError`]: what is wrong.
@@ -78,6 +80,9 @@ impl Store for RedisStore {
 }
 
 /// On any runtime.
+///
+/// # Cancel safety
+/// What was begun goes on when the future is dropped: a commit may take place or not.
 impl AsyncStore for RedisStore {
     async fn load(&self) -> Result<Stored, StoreError> {
         let format = self.format.clone();

@@ -41,7 +41,7 @@ pub enum End {
 pub struct AccessToken {
     /// Index of its family.
     pub family: usize,
-    /// Its lifetime, if the server told it.
+    /// Its lifetime in milliseconds, if the server told it.
     pub lifetime: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ pub struct RefreshToken {
 /// A refresh token reached the server.
 #[derive(Clone, Debug)]
 pub struct Presentation {
-    /// True time.
+    /// Milliseconds of true time, from which the clocks of processes may differ.
     pub at: u64,
     /// By which process.
     pub process: u8,
@@ -70,7 +70,7 @@ pub struct Presentation {
 }
 
 impl Authority {
-    /// A server of this kind, whose access tokens live so long.
+    /// A server of this kind, whose access tokens live for so many milliseconds.
     pub fn new(kind: Server, lifetime: Option<u64>) -> Self {
         Self {
             kind,

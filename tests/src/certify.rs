@@ -110,7 +110,8 @@ pub enum Progress {
     Shrinking(&'static str),
 }
 
-/// Certifies the machines that live there.
+/// Certifies the machines of this stage: in this process ([`Local`]) or in another one
+/// ([`Program`](crate::protocol::Program)).
 pub fn certify(
     stage: &mut dyn Stage,
     subject: &str,

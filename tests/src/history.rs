@@ -69,7 +69,7 @@ impl History {
 /// One call of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// True time.
+    /// Milliseconds of true time, from which the clocks of processes may differ.
     pub at: u64,
     /// Of which process.
     pub process: u8,

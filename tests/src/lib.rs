@@ -30,6 +30,12 @@
 //!
 //! A judge that accepts everything would be easy to pass: the package `token-refresh-mutants` plants faults in the real
 //! core, one at a time, and its test demands that each is rejected by a rule that it breaks.
+//!
+//! # Requirement ids
+//!
+//! Ids such as `CORE-04`, `I-02` and `Q1` name requirements, invariants and answers of
+//! [the catalogue](https://github.com/token-refresh/token-refresh/blob/main/tests/REQUIREMENTS.md). `rule 7` is a rule of
+//! the claim protocol, by which processes share a refresh token: [`judge::statement`] says each.
 
 pub mod adapter;
 pub mod authority;

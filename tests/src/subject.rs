@@ -8,6 +8,8 @@ use crate::vocabulary::{Input, Reply};
 ///
 /// The kit calls one method at a time, and the machine must drain all its outputs into each [`Reply`]. It must be
 /// total (any input in any state) and deterministic (same calls, same replies).
+///
+/// `now` is what the machine's clock shows, in milliseconds of Unix time. It may go back, and differ between machines.
 pub trait Subject {
     /// A new machine that knows no credential. `seed` stands for its source of randomness; no two machines of a
     /// script get the same one.
@@ -33,19 +35,19 @@ pub struct Settings {
     pub soft_margin: Margin,
     /// Distance of the hard end from the end.
     pub hard_margin: Margin,
-    /// By how much the soft end may come earlier.
+    /// By how much the soft end may come earlier, at random, drawn once for each token.
     pub jitter: Margin,
-    /// L.
+    /// L: how long one exchange may take, from its first byte to the last of the answer.
     pub exchange_limit: u64,
-    /// M.
+    /// M: how long a machine tries again to save a grant before it goes on with it in memory.
     pub save_limit: u64,
-    /// S.
+    /// S: how long after the decision the first byte of an exchange may leave.
     pub send_limit: u64,
-    /// σ.
+    /// By how much the clocks of two machines may differ.
     pub skew: u64,
     /// The first delay after a failure.
     pub backoff_base: u64,
-    /// The greatest.
+    /// The greatest delay after a failure.
     pub backoff_cap: u64,
     /// The longest `Retry-After` that is obeyed.
     pub max_retry_after: u64,
@@ -53,9 +55,9 @@ pub struct Settings {
     pub rate_starts: usize,
     /// How long that window is.
     pub rate_window: u64,
-    /// After how many fruitless generations the breaker opens.
+    /// After how many fresh tokens in a row that were refused the breaker opens.
     pub breaker: usize,
-    /// For how long.
+    /// For how long no exchange starts then.
     pub cool_down: u64,
 }
 
@@ -63,20 +65,20 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// Present it again: nothing can happen.
+    /// Present it again: the server does not rotate, so nothing can happen.
     NonRotating,
-    /// Once more inside the window.
+    /// Once more, promptly, so that it is over inside the server's reuse window.
     Once {
-        /// The window, from the first presentation.
+        /// The reuse window, from the first presentation, in milliseconds.
         window: u64,
-        /// And when no usable access token is left.
+        /// Whether it is presented again when no usable access token is left.
         last_resort: bool,
     },
-    /// Once more, whenever.
+    /// As `Once` with a last resort, without a limit in time.
     UntilUsed,
     /// Not while a usable access token is left.
     Never {
-        /// And when none is.
+        /// Whether it is presented again when none is left.
         last_resort: bool,
     },
 }
@@ -85,14 +87,14 @@ pub enum Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Margin {
-    /// The span.
+    /// The span, in milliseconds.
     pub at_most: u64,
     /// The share, in percent.
     pub percent: u64,
 }
 
 impl Margin {
-    /// The distance for a token of this lifetime.
+    /// The distance for a token of this lifetime. Both in milliseconds.
     pub fn of(self, lifetime: u64) -> u64 {
         let share = u128::from(lifetime) * u128::from(self.percent) / 100;
         self.at_most.min(u64::try_from(share).unwrap_or(u64::MAX))
@@ -100,7 +102,7 @@ impl Margin {
 }
 
 impl Settings {
-    /// How long a process waits for another's claim: S + L + M + 1 s.
+    /// How long a process waits for another's claim, in milliseconds: S + L + M + 1 s.
     pub fn term(&self) -> u64 {
         self.send_limit + self.exchange_limit + self.save_limit + 1000
     }

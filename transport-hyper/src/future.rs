@@ -18,7 +18,8 @@ use crate::{
 };
 
 pin_project! {
-    /// An answer to come: the future of an [`AuthService`](crate::AuthService).
+    /// An answer to come: the future of an [`AuthService`](crate::AuthService). Dropping it cancels the request and
+    /// nothing else.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B, R, C, K>
     where

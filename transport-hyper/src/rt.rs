@@ -12,10 +12,11 @@ use token_refresh_driver::{Sleep, Spawn, Task};
 /// let runtime = HyperRuntime::new(TokioExecutor::new(), TokioTimer::new());
 /// ```
 ///
-/// What the two ask of their surroundings they ask here too: those of hyper-util work inside a tokio runtime only. What
-/// a session is told elsewhere holds, but its refresh, its revocation and the store's part of a sign-out have to wait for
-/// a call from inside, and whoever asks for a token gets a failure that will pass. A program whose callers are elsewhere
-/// takes the driver's `TokioRuntime`.
+/// Executor and timer are called wherever the session is, and those of hyper-util work only inside a tokio runtime.
+/// Outside one, sign-in and sign-out still take effect, but a refresh, a revocation and the store's part of a sign-out
+/// wait until the session is used inside, and whoever asks for a token gets an error that will pass
+/// ([`Cause::Transient`](token_refresh_driver::Cause::Transient)). A program that uses a session outside a runtime takes
+/// the driver's `TokioRuntime`.
 #[derive(Clone, Debug)]
 pub struct HyperRuntime<E, T> {
     executor: E,

@@ -41,6 +41,14 @@ pub struct AuthLayer<C = ByClone, K = Http401> {
 ///
 /// A refusal for which there is no newer token comes back as it is, with a [`NoNewerToken`](crate::NoNewerToken) among
 /// its extensions.
+///
+/// The target of a request must be absolute, with scheme and host, or the token goes nowhere. Extensions of the request
+/// are understood: [`Replay`](crate::Replay), [`WithoutToken`](crate::WithoutToken), and another [`Session`] to take the
+/// token from.
+///
+/// # Cancel safety
+///
+/// Dropping a future of this service cancels that request and nothing else: a refresh it waits for goes on (CORE-14).
 #[derive(Clone, Debug)]
 pub struct AuthService<S, C = ByClone, K = Http401> {
     inner: S,

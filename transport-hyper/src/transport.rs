@@ -13,9 +13,10 @@ use tower_service::Service;
 /// Sends token requests through a service that is there already: the proxy, the TLS and the pool of the program.
 ///
 /// The service must send once, and follow and repeat nothing: hyper-util's client needs
-/// `retry_canceled_requests(false)`. It connects by itself, so that the clock is looked at before the connection stands
-/// and not after it, and most failures count as if the request may have been sent. `HyperTransport` of feature
-/// `client` knows better; prefer it.
+/// `retry_canceled_requests(false)`. It connects by itself, so whether it is still time to send ([`Attempt::begin`]) is
+/// decided before the connection stands and not after it, and a failure counts as if the request may have been sent,
+/// unless [`not_sent_if`](Self::not_sent_if) says otherwise. `HyperTransport` of feature `client` knows better; prefer
+/// it.
 pub struct ServiceTransport<S, B, E> {
     service: S,
     body: fn(Bytes) -> B,

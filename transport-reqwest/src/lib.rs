@@ -1,4 +1,10 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Requirement ids
+//!
+//! Ids such as `CORE-14` name requirements of
+//! [the catalogue](https://github.com/token-refresh/token-refresh/blob/main/tests/REQUIREMENTS.md), which says what each
+//! demands and where it comes from.
 #![forbid(unsafe_code)]
 
 mod answer;

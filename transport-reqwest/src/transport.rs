@@ -16,9 +16,10 @@ use tower_service::Service;
 /// A connection that was kept would save a handshake now and then. But the server may have closed it, and a request
 /// written to a dead connection may or may not have been processed: for a refresh token that is the worst answer.
 ///
-/// The clock is looked at when the connection stands, tunnel and TLS included, and before it is handed to hyper, which
-/// then writes. Between the two lie the wake-up of a task and, with HTTP/2, the client's preface; reqwest lets nobody
-/// come closer. A runtime that stalls just there sends late by as much as it stalls.
+/// Whether it is still time to send ([`Attempt::begin`]) is decided when the connection stands, tunnel and TLS included,
+/// just before it is handed to hyper, which then writes. Between the decision and the first byte lie the wake-up of a
+/// task and, with HTTP/2, the client's preface; reqwest has no later place to decide. A runtime that stalls just there
+/// sends late by as much as it stalls.
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: Client,

@@ -38,6 +38,8 @@ impl AuthAgent {
 
     /// Sends the request and waits for the answer; before that, if need be, for a token.
     ///
+    /// Extensions of the request are understood: [`Replay`](crate::Replay) and [`WithoutToken`](crate::WithoutToken).
+    ///
     /// # Errors
     /// [`Error`]. After [`Error::Refused`] the answer that refused the token is in it.
     pub fn run<B: ReplayBody>(&self, request: Request<B>) -> Result<Response<Body>, Error> {

@@ -43,6 +43,8 @@ use crate::{
 ///   [`replay_up_to`](Self::replay_up_to).
 /// - See whether statuses are to become errors. They do, as is ureq's default, unless
 ///   [`statuses_are_answers`](Self::statuses_are_answers) is called.
+/// - See the time limits of its agent. A request waits for a token no longer than the session allows, and not beyond the
+///   `timeout_global` of the agent given to [`new`](Self::new), counted from the call.
 #[derive(Clone, Debug)]
 pub struct AuthMiddleware {
     session: Session,

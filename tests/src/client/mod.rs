@@ -83,8 +83,8 @@ impl Subject {
         Ok(Self { command, abilities, patience: PATIENCE })
     }
 
-    /// How much longer than a caller is to wait for a token its outcome may take: then the client hangs. Default: 5 s,
-    /// which is much, for a machine that is busy.
+    /// How long after a caller's time limit the program may still say what became of it; after that the client counts
+    /// as hanging. Default: 5 s, so that a busy machine fails nobody.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -21,7 +21,7 @@ pub fn run<S: Subject>(script: &Script) -> History {
     run_on(&mut Local::<S>::default(), script)
 }
 
-/// The same, with the machines that live there.
+/// The same, with the machines of this stage.
 pub fn run_on(stage: &mut dyn Stage, script: &Script) -> History {
     let mut executor = Executor::new(stage, script);
     if !script.world.cold {

@@ -57,7 +57,7 @@ pub fn verdict<S: Subject>(script: &Script) -> Vec<Violation> {
     hear(&mut Local::<S>::default(), script).1.violations
 }
 
-/// Runs a script with the machines that live there, and judges it by all rules, those included that take two runs.
+/// Runs a script with the machines of this stage, and judges it by all rules, those included that take two runs.
 pub fn hear(stage: &mut dyn Stage, script: &Script) -> (History, Judgement) {
     let history = run_on(stage, script);
     let mut court = Court { at: 0, judgement: judge(&history) };

@@ -1,8 +1,8 @@
 //! What goes into a state machine under test and what comes out, as plain data.
 //!
 //! These types are the kit's own: the judge knows no implementation, and the same values can travel to a subject in
-//! another language (`PROTOCOL.md` has their form). Instants are milliseconds of Unix time, spans are milliseconds. Tokens are plain text: the kit
-//! mints all of them itself, and none opens anything.
+//! another language (`PROTOCOL.md` has their form). Instants are milliseconds of Unix time, spans are milliseconds.
+//! Tokens are plain text: the kit mints all of them itself, and none opens anything.
 
 mod input;
 mod outcome;
