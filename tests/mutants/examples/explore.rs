@@ -1,6 +1,7 @@
 //! Explores small worlds to their end, and prints what each took: `explore WORLD [FAULTS [DEMANDS]]`, where a world is
 //! `alone`, `two`, `three` or `identities`, and there is one fault and one demand for each process if nothing is said.
-//! `explore hunt [MUTANT]` plants the faults that show only in a world of their own, and looks for them there.
+//! `explore hunt [MUTANT]` explores the worlds made for one fault each, without that fault and with it; `explore grounds`
+//! those in which the others are looked for, without a fault.
 
 use std::process::ExitCode;
 
