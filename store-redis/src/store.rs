@@ -37,8 +37,8 @@ impl RedisStore {
         self
     }
 
-    /// Whether the server can be reached and the key be read. Makes the key, without a record, if there is none. Blocks for at most
-    /// 1.5 s.
+    /// Whether the server can be reached and the key be read. Makes the key, without a record, if there is none. Blocks
+    /// for at most 1.5 s.
     ///
     /// # Errors
     /// [`RedisStoreError`]: what is wrong.
