@@ -107,6 +107,8 @@ impl Authority {
             How::Unexplained => Some(ExchangeError::Unexplained),
             How::Interaction => Some(ExchangeError::Interaction),
             How::Misconfigured => Some(ExchangeError::Misconfigured),
+            How::InvalidRequest => Some(ExchangeError::InvalidRequest),
+            How::InvalidScope => Some(ExchangeError::InvalidScope),
             _ => None,
         };
         let again = declined.is_none() && refresh.is_some_and(|refresh| self.is_spent(refresh));

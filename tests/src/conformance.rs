@@ -11,7 +11,7 @@ macro_rules! conformance {
             core_02 "CORE-02", core_03 "CORE-03", core_05 "CORE-05", core_07 "CORE-07", core_08 "CORE-08",
             core_09 "CORE-09", core_10 "CORE-10", core_14 "CORE-14", core_16 "CORE-16",
             time_01 "TIME-01", time_02 "TIME-02", time_06 "TIME-06", time_08 "TIME-08",
-            xrsp_03 "XRSP-03", xrsp_05 "XRSP-05",
+            xreq_04 "XREQ-04", xrsp_03 "XRSP-03", xrsp_05 "XRSP-05", xrsp_12 "XRSP-12",
             retry_02 "RETRY-02", retry_05 "RETRY-05", retry_06 "RETRY-06", retry_07 "RETRY-07",
             pers_02 "PERS-02", pers_05 "PERS-05", mp_02 "MP-02", mp_03 "MP-03", mp_07 "MP-07",
             sess_01 "SESS-01", sess_02 "SESS-02", sess_03 "SESS-03", sess_04 "SESS-04", sess_05 "SESS-05",

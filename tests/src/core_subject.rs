@@ -174,7 +174,9 @@ macro_rules! core_subject {
             fn exchange_error(error: kit::ExchangeError) -> tr::ExchangeError {
                 match error {
                     kit::ExchangeError::NotSent => tr::ExchangeError::NotSent,
-                    kit::ExchangeError::Ambiguous => tr::ExchangeError::Ambiguous { retry_after: None },
+                    kit::ExchangeError::Ambiguous(after) => {
+                        tr::ExchangeError::Ambiguous { retry_after: after.map(span) }
+                    }
                     kit::ExchangeError::Transient(after) => {
                         tr::ExchangeError::Transient { retry_after: after.map(span) }
                     }
@@ -182,6 +184,8 @@ macro_rules! core_subject {
                     kit::ExchangeError::Permanent => tr::ExchangeError::Permanent,
                     kit::ExchangeError::Interaction => tr::ExchangeError::Interaction,
                     kit::ExchangeError::Misconfigured => tr::ExchangeError::Misconfigured,
+                    kit::ExchangeError::InvalidRequest => tr::ExchangeError::InvalidRequest,
+                    kit::ExchangeError::InvalidScope => tr::ExchangeError::InvalidScope,
                 }
             }
 
@@ -270,11 +274,12 @@ macro_rules! core_subject {
                         expected: expected.0,
                         record: record(&new),
                     },
-                    tr::Effect::Exchange { ticket, refresh, send_by, limit, .. } => kit::Effect::Exchange {
+                    tr::Effect::Exchange { ticket, refresh, send_by, limit, scope } => kit::Effect::Exchange {
                         ticket: ticket.0,
                         refresh: refresh.map(|secret| secret.expose().to_owned()),
                         send_by: send_by.as_millis(),
                         limit: span(limit),
+                        without_scope: scope == tr::Scope::Granted,
                     },
                     tr::Effect::Revoke { refresh } => {
                         kit::Effect::Revoke { refresh: refresh.expose().to_owned() }

@@ -175,7 +175,7 @@ fn step(world: &World, weather: Weather, numbers: &mut Numbers) -> Step {
 }
 
 fn how(numbers: &mut Numbers) -> How {
-    match numbers.below(40) {
+    match numbers.below(44) {
         0..=19 => How::Well,
         20..=23 => How::Lost,
         24..=26 => How::AnswerLost,
@@ -190,6 +190,9 @@ fn how(numbers: &mut Numbers) -> How {
         36 => How::Expired,
         37 => How::Unlimited,
         38 => How::NoRefreshToken,
+        39 => How::InvalidRequest,
+        40 | 41 => How::InvalidScope,
+        42 => How::Broken([7_000, 90_000, 7_200_000][numbers.below(3)]),
         _ => How::SameRefreshToken,
     }
 }

@@ -134,6 +134,12 @@ pub enum How {
     Interaction,
     /// Exchange: the server rejects the client.
     Misconfigured,
+    /// Exchange: `invalid_request`.
+    InvalidRequest,
+    /// Exchange: `invalid_scope`.
+    InvalidScope,
+    /// Exchange: it is done, and then the server breaks down: a 500 that says when to come back.
+    Broken(u64),
     /// Exchange: a grant that has expired already.
     Expired,
     /// Exchange: a grant of unknown lifetime.

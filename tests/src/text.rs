@@ -27,7 +27,7 @@ pub struct ParseError {
 const SENDINGS: [(&str, Sending); 3] =
     [("promptly", Sending::Promptly), ("too-late", Sending::TooLate), ("slowly", Sending::Slowly)];
 
-const ENDS: [(&str, How); 14] = [
+const ENDS: [(&str, How); 16] = [
     ("well", How::Well),
     ("nothing", How::Lost),
     ("nothing-but-it-arrived", How::AnswerLost),
@@ -38,6 +38,8 @@ const ENDS: [(&str, How); 14] = [
     ("refused", How::Refused),
     ("interaction", How::Interaction),
     ("misconfigured", How::Misconfigured),
+    ("invalid-request", How::InvalidRequest),
+    ("invalid-scope", How::InvalidScope),
     ("expired-grant", How::Expired),
     ("unlimited-grant", How::Unlimited),
     ("no-refresh-token", How::NoRefreshToken),
@@ -104,6 +106,9 @@ impl fmt::Display for Step {
             Self::Send(p, sending) => write!(f, "{} sends {}", Name(p), word(&SENDINGS, sending)),
             Self::Answer(p, How::RetryAfter(span)) => {
                 write!(f, "{} hears retry-after {}", Name(p), Span(span))
+            }
+            Self::Answer(p, How::Broken(span)) => {
+                write!(f, "{} hears broken-retry-after {}", Name(p), Span(span))
             }
             Self::Answer(p, how) => write!(f, "{} hears {}", Name(p), word(&ENDS, how)),
             Self::Watch(p) => write!(f, "{} watches", Name(p)),
@@ -238,6 +243,7 @@ fn step(words: &[&str]) -> Result<Step, String> {
         ["resets"] => Step::Reset(p),
         ["sends", sending] => Step::Send(p, value(&SENDINGS, sending).ok_or_else(unknown)?),
         ["hears", "retry-after", after] => Step::Answer(p, How::RetryAfter(span(after)?)),
+        ["hears", "broken-retry-after", after] => Step::Answer(p, How::Broken(span(after)?)),
         ["hears", how] => Step::Answer(p, value(&ENDS, how).ok_or_else(unknown)?),
         ["watches"] => Step::Watch(p),
         ["hears-late"] => Step::Late(p),

@@ -8,7 +8,7 @@ use token_refresh_conformance::generate::{Family, script};
 use token_refresh_conformance::history::{Entry, History};
 use token_refresh_conformance::subject::Policy;
 use token_refresh_conformance::vocabulary::{
-    Answer, Body, Effect, Event, FailureKind, Input, Notice, Output, State,
+    Answer, Body, Effect, Event, ExchangeError, FailureKind, Input, Notice, Output, State,
 };
 
 /// What has to be seen, by one process without store, one with, and several.
@@ -28,6 +28,8 @@ const MEMORY: &[&str] = &[
     "interaction",
     "uncertain",
     "no refresh token",
+    "invalid request, asked once more",
+    "asked without scope",
 ];
 const STORED: &[&str] = &[
     "presented again inside the window",
@@ -107,7 +109,15 @@ fn labels(history: &History) -> Vec<&'static str> {
             }
             _ => {}
         }
+        let disputed = matches!(
+            entry.input,
+            Some(Input::Event(Event::Exchanged { result: Err(ExchangeError::InvalidRequest), .. }))
+        );
         for output in &entry.reply.outputs {
+            if let Output::Run(Effect::Exchange { without_scope, .. }) = output {
+                labels.extend(disputed.then_some("invalid request, asked once more"));
+                labels.extend(without_scope.then_some("asked without scope"));
+            }
             match output {
                 Output::Run(Effect::Exchange { ticket, refresh: Some(refresh), .. }) => {
                     exchanges.insert((p, *ticket), refresh);

@@ -77,7 +77,7 @@ impl Executor<'_> {
             Effect::Commit { ticket, expected, record } => {
                 Event::Committed { ticket, result: self.commit(p, expected, record, how) }
             }
-            Effect::Exchange { ticket, ref refresh, send_by, limit } => {
+            Effect::Exchange { ticket, ref refresh, send_by, limit, .. } => {
                 let clock = self.clock(p);
                 let result = match outstanding.sent_at {
                     None if how == How::NotSent || clock > send_by => Err(ExchangeError::NotSent),
@@ -86,10 +86,10 @@ impl Executor<'_> {
                         let in_time = clock.saturating_sub(sent_at) <= limit || patience == Patience::Endless;
                         let lost = matches!(how, How::Lost | How::AnswerLost | How::Delayed);
                         let answer = outstanding.result.clone().filter(|_| in_time && !lost);
-                        answer.unwrap_or(Err(ExchangeError::Ambiguous))
+                        answer.unwrap_or(Err(ExchangeError::Ambiguous(None)))
                     }
                 };
-                self.note(Fault::ExchangeLost, result == Err(ExchangeError::Ambiguous));
+                self.note(Fault::ExchangeLost, matches!(result, Err(ExchangeError::Ambiguous(_))));
                 Event::Exchanged { ticket, sent_at: outstanding.sent_at.unwrap_or(clock), result }
             }
             Effect::Revoke { .. } => return,
@@ -122,18 +122,22 @@ impl Executor<'_> {
         how: How,
     ) -> Result<Grant, ExchangeError> {
         match how {
-            How::Lost => Err(ExchangeError::Ambiguous),
+            How::Lost => Err(ExchangeError::Ambiguous(None)),
             How::Delayed => {
                 self.faults.insert(Fault::LateRequest);
                 let life = self.process(p).starts;
                 let refresh = refresh.map(str::to_owned);
                 self.delayed.push_back(Delayed::Request { process: p, life, ticket, refresh });
-                Err(ExchangeError::Ambiguous)
+                Err(ExchangeError::Ambiguous(None))
             }
             _ => {
                 self.note(Fault::Whim, matches!(how, How::NoRefreshToken | How::SameRefreshToken));
                 let result = self.authority.present(refresh, how, self.name(p), self.now);
-                if how == How::AnswerLost { Err(ExchangeError::Ambiguous) } else { result }
+                match how {
+                    How::AnswerLost => Err(ExchangeError::Ambiguous(None)),
+                    How::Broken(after) => Err(ExchangeError::Ambiguous(Some(after))),
+                    _ => result,
+                }
             }
         }
     }

@@ -141,7 +141,7 @@ impl Process {
                         self.exchanged(case, event.ticket(), result, awaited, court);
                     }
                     (Event::Abandoned { ticket }, _) => {
-                        self.exchanged(case, *ticket, &Err(ExchangeError::Ambiguous), awaited, court);
+                        self.exchanged(case, *ticket, &Err(ExchangeError::Ambiguous(None)), awaited, court);
                     }
                     (_, _) => {}
                 }
@@ -200,9 +200,9 @@ impl Process {
                 });
             }
             // Where presenting again can do no harm, it may as well never have been sent.
-            Err(ExchangeError::Ambiguous) if case.history.settings.policy != Policy::NonRotating => {}
+            Err(ExchangeError::Ambiguous(_)) if case.history.settings.policy != Policy::NonRotating => {}
             Err(error) => {
-                if *error == ExchangeError::Interaction {
+                if awaited.map_or(*error, |awaited| awaited.meaning(*error)) == ExchangeError::Interaction {
                     self.refused.insert(line);
                 }
                 let sent = self.sent.entry(line).or_default();

@@ -167,7 +167,9 @@ fn recovery(history: &History, court: &mut Court) {
 fn shared_credential_is_good(history: &History, process: u8) -> bool {
     let Some(record) = history.settled_record().map(|write| &write.record) else { return false };
     let Some(refresh) = record.grant().and_then(|grant| grant.refresh_token.as_ref()) else { return false };
-    let interaction = failed_with(history, process, ExchangeError::Interaction);
+    let interaction = [ExchangeError::Interaction, ExchangeError::InvalidScope]
+        .into_iter()
+        .any(|error| failed_with(history, process, error));
     !record.refused && record.presented == 0 && history.good.contains(refresh) && !interaction
 }
 
@@ -186,6 +188,7 @@ fn own_credential_is_good(history: &History, process: u8) -> bool {
                         | ExchangeError::Transient(_)
                         | ExchangeError::Unexplained
                         | ExchangeError::Misconfigured
+                        | ExchangeError::InvalidRequest
                 );
             }
             _ => {}

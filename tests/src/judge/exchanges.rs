@@ -50,7 +50,7 @@ impl Exchanges {
         process.input(case, court);
         for output in &case.entry.reply.outputs {
             match output {
-                Output::Run(Effect::Exchange { ticket, refresh, send_by, limit }) => {
+                Output::Run(Effect::Exchange { ticket, refresh, send_by, limit, .. }) => {
                     process.start(case, refresh.as_deref(), *send_by, *limit, court);
                     process.purposes.insert(*ticket, (case.view.latest, refresh.clone()));
                 }
@@ -115,8 +115,8 @@ impl Process {
             return;
         };
         let result = match event {
-            Event::Exchanged { result, .. } => result.clone(),
-            _ => Err(ExchangeError::Ambiguous),
+            Event::Exchanged { result, .. } => result.clone().map_err(|error| awaited.meaning(error)),
+            _ => Err(ExchangeError::Ambiguous(None)),
         };
         if awaited.identity != case.view.identity {
             orphaned(case, result.ok(), court);
@@ -128,10 +128,10 @@ impl Process {
             // What was counted as ambiguous when it was begun has an outcome now.
             match &result {
                 // Not before it was begun: a clock that says so was moved back in between.
-                Err(ExchangeError::Ambiguous) if presented.ambiguous == 1 => {
+                Err(ExchangeError::Ambiguous(_)) if presented.ambiguous == 1 => {
                     presented.first = presented.first.max(*sent_at);
                 }
-                Err(ExchangeError::Ambiguous | ExchangeError::Permanent) => {}
+                Err(ExchangeError::Ambiguous(_) | ExchangeError::Permanent) => {}
                 Err(_) | Ok(_) => presented.ambiguous = presented.ambiguous.saturating_sub(1),
             }
         }
@@ -162,7 +162,7 @@ impl Process {
             Err(ExchangeError::Permanent | ExchangeError::Interaction) => {
                 self.stopped.extend(refresh.clone());
             }
-            Err(ExchangeError::Transient(Some(after))) => {
+            Err(ExchangeError::Transient(Some(after)) | ExchangeError::Ambiguous(Some(after))) => {
                 let settings = &case.history.settings;
                 self.hold = self.hold.max(case.view.now + after.min(settings.max_retry_after));
             }

@@ -4,6 +4,7 @@
 //! what goes on inside. Its clocks, ends of tokens, delays and credits are computed here anew from the settings.
 //! Each rule is named as in the catalogue (`I-02`, `CORE-08`) or by its number in the claim protocol (`rule 7`).
 
+mod again;
 mod breaker;
 mod claims;
 mod commits;
@@ -80,6 +81,7 @@ pub fn judge(history: &History) -> Judgement {
     }
     let mut views: Vec<View> = (0..history.world.processes.clamp(1, 3)).map(|_| View::default()).collect();
     let mut exchanges = exchanges::Exchanges::default();
+    let mut again = again::Again::default();
     let mut claims = claims::Claims::default();
     let mut reasons = reasons::Reasons::default();
     for (index, entry) in history.entries.iter().enumerate() {
@@ -93,6 +95,7 @@ pub fn judge(history: &History) -> Judgement {
             demands::check(&case, &mut court);
         }
         exchanges.check(&case, &mut court);
+        again.check(&case, &mut court);
         claims.check(&case, &mut court);
         reasons.check(&case, &mut court);
         view.end(index, entry, history);

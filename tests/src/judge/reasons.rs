@@ -169,13 +169,16 @@ impl Process {
                             self.refresh_token(true);
                         }
                     }
-                    Err(ExchangeError::Ambiguous) if !waited_for => {}
-                    Err(error) if current => self.exchange_failed(case, *error, refresh.as_deref(), court),
+                    Err(ExchangeError::Ambiguous(_)) if !waited_for => {}
+                    Err(error) if current => {
+                        let error = awaited.map_or(*error, |awaited| awaited.meaning(*error));
+                        self.exchange_failed(case, error, refresh.as_deref(), court);
+                    }
                     Err(_) => {}
                 }
             }
             (Event::Abandoned { .. }, Some(Effect::Exchange { refresh, .. })) if waited_for => {
-                self.exchange_failed(case, ExchangeError::Ambiguous, refresh.as_deref(), court);
+                self.exchange_failed(case, ExchangeError::Ambiguous(None), refresh.as_deref(), court);
             }
             (Event::Abandoned { .. }, _) => self.seen.extend([FailureKind::StoreUnavailable]),
             _ => {}
@@ -216,7 +219,7 @@ impl Process {
             ExchangeError::Unexplained => {
                 self.seen.extend([FailureKind::Transient, FailureKind::Misconfigured]);
             }
-            ExchangeError::Ambiguous => {
+            ExchangeError::Ambiguous(_) => {
                 self.seen.extend([FailureKind::Transient, FailureKind::Uncertain]);
                 *self.ambiguous.entry(refresh.unwrap_or_default().to_owned()).or_default() += 1;
             }
@@ -242,7 +245,9 @@ impl Process {
             ExchangeError::Interaction => {
                 self.seen.insert(FailureKind::Interaction);
             }
-            ExchangeError::Misconfigured => {
+            // Something is asked once more.
+            ExchangeError::InvalidScope => {}
+            ExchangeError::Misconfigured | ExchangeError::InvalidRequest => {
                 self.seen.insert(FailureKind::Misconfigured);
             }
         }

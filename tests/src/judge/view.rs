@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::history::{Entry, History};
 use crate::vocabulary::{
-    Answer, Body, Effect, Event, Grant, Input, Notice, Output, Record, Snapshot, State, TokenId,
+    Answer, Body, Effect, Event, ExchangeError, Grant, Input, Notice, Output, Record, Snapshot, State,
+    TokenId,
 };
 
 /// What an observer of one machine knows.
@@ -109,6 +110,16 @@ impl Awaited {
             Effect::Commit { .. } | Effect::Revoke { .. } => self.begun,
         };
         latest_start.saturating_add(limit).saturating_add(SLACK)
+    }
+
+    /// What an error says in answer to this effect: without a scope in the request it is the grant that has shrunk.
+    pub(super) fn meaning(&self, error: ExchangeError) -> ExchangeError {
+        match (&self.effect, error) {
+            (Effect::Exchange { without_scope: true, .. }, ExchangeError::InvalidScope) => {
+                ExchangeError::Interaction
+            }
+            _ => error,
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl Scene {
             Event::Exchanged { result: Err(ExchangeError::NotSent), .. } => {
                 self.chart.note(client, "nothing was sent", at);
             }
-            Event::Exchanged { result: Err(ExchangeError::Ambiguous), .. } => {
+            Event::Exchanged { result: Err(ExchangeError::Ambiguous(None)), .. } => {
                 self.lost(self.server, client, "no answer", at);
             }
             Event::Exchanged { result: Err(error), .. } => {
@@ -199,11 +199,10 @@ impl Scene {
                 let text = format!("replace version {expected}: {}", content(record));
                 self.chart.call(client, self.store, text, at);
             }
-            Output::Run(Effect::Exchange { refresh, .. }) => {
-                let text = match refresh {
-                    Some(refresh) => format!("refresh with {refresh}"),
-                    None => "refresh".to_owned(),
-                };
+            Output::Run(Effect::Exchange { refresh, without_scope, .. }) => {
+                let with = refresh.iter().map(|refresh| format!(" with {refresh}")).collect::<String>();
+                let scope = if *without_scope { ", without scope" } else { "" };
+                let text = format!("refresh{with}{scope}");
                 self.chart.call(client, self.server, text, at);
             }
             Output::Run(Effect::Revoke { refresh }) => {
@@ -252,13 +251,16 @@ fn content(record: &Record) -> String {
 fn refused(error: ExchangeError) -> String {
     match error {
         ExchangeError::NotSent => "nothing was sent".to_owned(),
-        ExchangeError::Ambiguous => "no answer".to_owned(),
+        ExchangeError::Ambiguous(None) => "no answer".to_owned(),
+        ExchangeError::Ambiguous(Some(after)) => format!("500, retry after {}", Span(after)),
         ExchangeError::Transient(None) => "503".to_owned(),
         ExchangeError::Transient(Some(after)) => format!("503, retry after {}", Span(after)),
         ExchangeError::Unexplained => "an error that explains nothing".to_owned(),
         ExchangeError::Permanent => "400 invalid_grant".to_owned(),
         ExchangeError::Interaction => "400 interaction_required".to_owned(),
         ExchangeError::Misconfigured => "401 invalid_client".to_owned(),
+        ExchangeError::InvalidRequest => "400 invalid_request".to_owned(),
+        ExchangeError::InvalidScope => "400 invalid_scope".to_owned(),
     }
 }
 

@@ -82,8 +82,8 @@ pub enum CommitError {
 pub enum ExchangeError {
     /// Nothing was sent.
     NotSent,
-    /// Something was sent, no usable answer came.
-    Ambiguous,
+    /// Something was sent, no usable answer came. With the server's wish when to come back, as a span, if there was one.
+    Ambiguous(Option<u64>),
     /// The server cannot do it now, and did not. With its wish when to come back, as a span.
     Transient(Option<u64>),
     /// An error that explains nothing; passes, but not for ever.
@@ -94,6 +94,10 @@ pub enum ExchangeError {
     Interaction,
     /// Only the operator can help.
     Misconfigured,
+    /// `invalid_request`: perhaps another process used the refresh token just now; else only the operator can help.
+    InvalidRequest,
+    /// `invalid_scope`: without a scope it may work; else only the user can help.
+    InvalidScope,
 }
 
 impl Event {

@@ -92,6 +92,9 @@ pub enum Effect {
         send_by: u64,
         /// How long the attempt may take.
         limit: u64,
+        /// Whether the scope that was configured is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_scope: bool,
     },
     /// Revoke a refresh token. Not answered.
     Revoke {

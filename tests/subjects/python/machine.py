@@ -114,7 +114,7 @@ class Machine:
     def serves(self, end):
         return self.token and not self.refused and (self.token[end] is None or self.now < self.token[end])
 
-    def begin(self, too_late=False):
+    def begin(self, tried=()):
         s, n, latest = self.settings, self.presented + 1, float("inf")
         if n > 1 and (self.serves("hard_end") or not self.policy["last_resort"]):
             in_window = self.first_at + self.policy.get("window", 0) - s["exchange_limit"] - s["skew"]
@@ -134,10 +134,11 @@ class Machine:
         self.first_at = self.now if n == 1 else self.first_at
         send_by, limit = min(self.now + s["send_limit"], latest), s["exchange_limit"]
         self.run = {"ticket": self.tickets, "epoch": self.epoch, "serial": self.serial, "refresh": self.refresh, "n": n,
-                    "begun": self.now, "send_by": send_by, "due": send_by + limit + SECOND, "too_late": too_late,
+                    "begun": self.now, "send_by": send_by, "due": send_by + limit + SECOND, "tried": tried,
                     "wanted": True}
         self.effects.append({"run": {"exchange": {"ticket": self.tickets, "refresh_token": self.refresh,
-                                                  "send_by": send_by, "limit": limit}}})
+                                                  "send_by": send_by, "limit": limit,
+                                                  "without_scope": "invalid_scope" in tried}}})
 
     def ended(self, exchange, sent_at, result):
         awaited, n = exchange is self.run, exchange["n"]
@@ -153,22 +154,25 @@ class Machine:
                 self.install(result["ok"], min(max(sent_at, exchange["begun"]), self.now), exchange)
         kind, after = result.get("error"), 0
         if isinstance(kind, dict):
-            kind, after = "transient", min(kind["transient"] or 0, self.settings["max_retry_after"])
+            ((kind, wish),) = kind.items()
+            after = min(wish or 0, self.settings["max_retry_after"])
         if kind == "permanent" and current:
             self.blocks["refused_after_ambiguity" if n > 1 else "refused"] = None
         if not awaited or "ok" in result:
             return None
         if not current or kind == "permanent":
             return self.begin() if exchange["wanted"] else None
-        if kind == "ambiguous" and n == 1 and "window" in self.policy:
-            return self.begin()
+        tried = exchange["tried"]
+        if kind == "ambiguous" and n == 1 and "window" in self.policy and not after:
+            return self.begin(tried)
         self.presented = n - (kind != "ambiguous")
-        if kind == "not_sent" and self.now > exchange["send_by"] and not exchange["too_late"]:
-            return self.begin(too_late=True)
+        too_late = kind == "not_sent" and self.now > exchange["send_by"]
+        if (too_late or kind in ("invalid_request", "invalid_scope")) and kind not in tried:
+            return self.begin(tried + (kind,))  # At once, and once.
         self.unexplained += kind == "unexplained"
-        if kind == "interaction":
-            self.blocks[kind] = None
-        elif kind == "misconfigured" or self.unexplained >= 3:
+        if kind in ("interaction", "invalid_scope"):
+            self.blocks["interaction"] = None
+        elif kind in ("misconfigured", "invalid_request") or self.unexplained >= 3:
             self.blocks["misconfigured"] = self.now + self.settings["cool_down"]
         else:
             delay = min(self.settings["backoff_base"] << min(self.attempts, 30), self.settings["backoff_cap"])
