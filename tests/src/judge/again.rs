@@ -28,7 +28,7 @@ impl Again {
     pub(super) fn check(&mut self, case: &Case, court: &mut Court) {
         let round = self.processes.entry(case.entry.process).or_default();
         match &case.entry.input {
-            None | Some(Input::SignIn(_) | Input::SignOut | Input::Reset) => *round = Round::default(),
+            None | Some(Input::SignIn(_) | Input::SignOut) => *round = Round::default(),
             Some(Input::Event(event)) if case.entry.reply.answer != Answer::Misuse => {
                 round.ended(case, event)
             }
