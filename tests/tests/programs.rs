@@ -72,7 +72,7 @@ fn i_25_a_program_that_fails_to_answer_is_a_verdict() {
         ("crashes", "ends without an answer (exit status: 7)"),
         ("garbage", "answers refused? Reject("),
         ("endless-line", "writes a line of more than 1048576 bytes"),
-        ("babbles", "\"started\""),
+        ("babbles", "answers \"started\", and not with \"reply\""),
     ] {
         let (code, out, err) =
             tool(&folder(fault), &["machine", "--cases", "20", "--", &example("faulty_machine"), fault]);

@@ -150,6 +150,12 @@ impl Program {
         }
         self.ask(request, self.limits.answer).map_err(|what| Collapse(format!("the program {what}")))
     }
+
+    /// An answer to another question. Whatever it says from now on would be one, so it is ended.
+    fn strays(&mut self, response: &Response, wanted: &str) -> Collapse {
+        self.end();
+        Collapse(format!("the program {}", unexpected(response, wanted)))
+    }
 }
 
 impl Stage for Program {
@@ -157,14 +163,14 @@ impl Stage for Program {
         let request = Request::Start { process, now, seed: portable(seed), settings: settings.clone() };
         match self.request(&request)? {
             Response::Started => Ok(()),
-            other => Err(Collapse(format!("the program {}", unexpected(&other, "started")))),
+            other => Err(self.strays(&other, "started")),
         }
     }
 
     fn call(&mut self, process: u8, input: &Input, now: u64) -> Result<Reply, Collapse> {
         match self.request(&Request::Call { process, now, input: input.clone() })? {
             Response::Reply(reply) => Ok(reply),
-            other => Err(Collapse(format!("the program {}", unexpected(&other, "reply")))),
+            other => Err(self.strays(&other, "reply")),
         }
     }
 }
