@@ -30,7 +30,7 @@ impl Again {
         match &case.entry.input {
             None | Some(Input::SignIn(_) | Input::SignOut) => *round = Round::default(),
             Some(Input::Event(event)) if case.entry.reply.answer != Answer::Misuse => {
-                round.ended(case, event)
+                round.ended(case, event);
             }
             _ => {}
         }

@@ -200,7 +200,7 @@ impl Scene {
                 self.chart.call(client, self.store, text, at);
             }
             Output::Run(Effect::Exchange { refresh, without_scope, .. }) => {
-                let with = refresh.iter().map(|refresh| format!(" with {refresh}")).collect::<String>();
+                let with = refresh.as_ref().map_or_else(String::new, |refresh| format!(" with {refresh}"));
                 let scope = if *without_scope { ", without scope" } else { "" };
                 let text = format!("refresh{with}{scope}");
                 self.chart.call(client, self.server, text, at);
