@@ -33,8 +33,8 @@ struct Program {
 
 impl Client for Program {
     const ABILITIES: &'static [Ability] = &{
-        let [a, b, c, d, e, f, g, h, i] = driver::ABILITIES;
-        [a, b, c, d, e, f, g, h, i, Ability::Stream, Ability::Cancel]
+        let [a, b, c, d, e, f, g, h, i, j] = driver::ABILITIES;
+        [a, b, c, d, e, f, g, h, i, j, Ability::Stream, Ability::Cancel]
     };
 
     fn new(settings: &Settings) -> Result<Self, Box<dyn StdError>> {

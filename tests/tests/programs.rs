@@ -41,6 +41,14 @@ fn a_right_machine_conforms_on_the_other_side_of_a_pipe_too() {
 }
 
 #[test]
+fn a_run_that_plays_nothing_says_so() {
+    let (code, out, err) =
+        tool(&folder("nothing"), &["machine", "--cases", "0", "--", &example("core_machine")]);
+    assert_eq!((code, out.as_str()), (3, ""), "{err}");
+    assert!(err.contains("nothing was shown") && !err.contains("conform"), "{err}");
+}
+
+#[test]
 fn a_fault_is_shown_by_a_small_script_that_can_be_played_again() {
     let folder = folder("late-refusals");
     let faulty = example("faulty_machine");

@@ -36,6 +36,8 @@ fn a_run_in_which_nothing_was_exercised_shows_nothing() {
     assert_eq!(report.outcome(Strictness::Lenient), Outcome::Void);
     report.checks.push(Check::new("CORE-01", Level::Must));
     assert_eq!(report.outcome(Strictness::Lenient), Outcome::Void);
+    report.checks.push(Check { verdict: Verdict::Fail, ..Check::new("CORE-08", Level::Should) });
+    assert_eq!(report.outcome(Strictness::Lenient), Outcome::Conforms);
 }
 
 #[test]

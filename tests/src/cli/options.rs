@@ -36,7 +36,7 @@ Options:
   --help           this text
 
 Exit code: 0 it conforms, 1 it does not, 2 it could not be tested (the message
-says what to do), 3 nothing was shown.
+says what to do), 3 nothing was shown, since nothing was exercised.
 ";
 
 /// What to do, and how.

@@ -3,22 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
+use serde_json::json;
 use token_refresh_core::{
     ExchangeError, Grant, Renewal, Secret, Timestamp,
     wire::{self, JsonEndpoint, OAuthClient},
 };
 use token_refresh_driver::{
-    AllowedOrigins, Config, Endpoint, EndpointError, JsonProfile, OAuthProfile, Profile, Rules, Session,
-    SessionBuilder, store::FileStore,
+    AllowedOrigins, Config, CookieProfile, Endpoint, EndpointError, JsonProfile, OAuthProfile, Profile,
+    Rules, Session, SessionBuilder, store::FileStore,
 };
 
 use super::protocol::{Ability, Cause, ClientAuth, Profile as Chosen, Settings, Tokens};
 
 /// What every session of the driver is able to do.
-pub const ABILITIES: [Ability; 9] = [
+pub const ABILITIES: [Ability; 10] = [
     Ability::Oauth,
     Ability::Json,
+    Ability::Cookie,
     Ability::ClientCredentials,
     Ability::Basic,
     Ability::Post,
@@ -27,6 +29,9 @@ pub const ABILITIES: [Ability; 9] = [
     Ability::Store,
     Ability::Queue,
 ];
+
+/// The cookie that is the refresh token of the cookie profile.
+const REFRESH_COOKIE: &str = "refresh_token";
 
 /// How long a program waits for what it owes to its store.
 const SOON: Duration = Duration::from_secs(2);
@@ -62,8 +67,12 @@ pub fn profile(settings: &Settings) -> Result<AnyProfile, EndpointError> {
         ClientAuth::Post => wire::ClientAuth::Post { client_id, client_secret },
     });
     let oauth = match settings.profile {
-        Chosen::Json | Chosen::Cookie => {
+        Chosen::Json => {
             return Ok(AnyProfile::Json(Box::new(JsonProfile::new(JsonEndpoint::new(), token))));
+        }
+        Chosen::Cookie => {
+            let profile = CookieProfile::new(JsonEndpoint::new(), token, REFRESH_COOKIE);
+            return Ok(AnyProfile::Cookie(Box::new(profile)));
         }
         Chosen::Oauth => OAuthProfile::refresh_token(client, token),
         Chosen::ClientCredentials => OAuthProfile::client_credentials(client, token),
@@ -83,17 +92,17 @@ pub fn rules(settings: &Settings) -> Result<Rules, token_refresh_driver::OriginE
     Ok(Rules::new(settings.origins.iter().try_fold(AllowedOrigins::none(), allow)?))
 }
 
-/// A session, and whether others share it.
+/// A session, and what it was made for.
 #[derive(Clone, Debug)]
 pub struct Account {
     session: Session,
-    shared: bool,
+    settings: Settings,
 }
 
 impl Account {
     /// The session of these settings.
     pub fn new(session: Session, settings: &Settings) -> Self {
-        Self { session, shared: settings.store.is_some() }
+        Self { session, settings: settings.clone() }
     }
 
     /// Signs in. If others share the session, returns when the store knows.
@@ -101,16 +110,27 @@ impl Account {
     /// # Errors
     /// The tokens are none, or the store is out of reach.
     pub fn sign_in(&self, tokens: &Tokens) -> Result<(), Box<dyn std::error::Error>> {
-        let mut grant = Grant::new(tokens.access_token.as_deref().unwrap_or_default())?;
+        self.session.sign_in(self.grant(tokens)?);
+        self.stored()
+    }
+
+    fn grant(&self, tokens: &Tokens) -> Result<Grant, Box<dyn std::error::Error>> {
+        let access_token = tokens.access_token.as_deref().unwrap_or_default();
+        if self.settings.profile == Chosen::Cookie {
+            // The answer to a sign-in is read by the profile, as a program with cookies would do it.
+            let content = json!({ "access_token": access_token, "expires_in": tokens.expires_in });
+            let cookies = tokens.refresh_token.iter().map(|value| format!("{REFRESH_COOKIE}={value}"));
+            let answer =
+                cookies.fold(Response::builder(), |answer, cookie| answer.header(header::SET_COOKIE, cookie));
+            let answer = answer.body(content.to_string().into())?;
+            return Ok(profile(&self.settings)?.read(&answer, None, Timestamp::ZERO)?);
+        }
+        let mut grant = Grant::new(access_token)?;
         if let Some(refresh_token) = tokens.refresh_token.as_deref() {
             grant = grant.with_refresh_token(refresh_token)?;
         }
         let lifetime = tokens.expires_in.map(Duration::from_secs);
-        self.session.sign_in(lifetime.into_iter().fold(grant, Grant::with_lifetime));
-        if self.shared {
-            self.session.settle(SOON)?;
-        }
-        Ok(())
+        Ok(lifetime.into_iter().fold(grant, Grant::with_lifetime))
     }
 
     /// Signs out. If others share the session, returns when the store knows.
@@ -119,7 +139,11 @@ impl Account {
     /// The store is out of reach.
     pub fn sign_out(&self) -> Result<(), Box<dyn std::error::Error>> {
         self.session.sign_out();
-        if self.shared {
+        self.stored()
+    }
+
+    fn stored(&self) -> Result<(), Box<dyn std::error::Error>> {
+        if self.settings.store.is_some() {
             self.session.settle(SOON)?;
         }
         Ok(())
@@ -138,6 +162,8 @@ pub enum AnyProfile {
     OAuth(Box<OAuthProfile>),
     /// An endpoint of one's own.
     Json(Box<JsonProfile>),
+    /// The same with cookies.
+    Cookie(Box<CookieProfile>),
 }
 
 impl AnyProfile {
@@ -145,6 +171,7 @@ impl AnyProfile {
         match self {
             Self::OAuth(profile) => &**profile,
             Self::Json(profile) => &**profile,
+            Self::Cookie(profile) => &**profile,
         }
     }
 }

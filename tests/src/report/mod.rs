@@ -94,7 +94,7 @@ pub enum Outcome {
     Conforms,
     /// It does not.
     Deviates,
-    /// Nothing passed and nothing failed: the run shows nothing.
+    /// Nothing was exercised, or nothing but what is waived: the run shows nothing.
     Void,
 }
 
@@ -114,8 +114,8 @@ impl Report {
         if self.checks.iter().any(|check| check.counts_against(strictness)) {
             return Outcome::Deviates;
         }
-        let shown = self.checks.iter().any(|check| matches!(check.verdict, Verdict::Pass | Verdict::Weak));
-        if shown { Outcome::Conforms } else { Outcome::Void }
+        let shown = |check: &Check| matches!(check.verdict, Verdict::Pass | Verdict::Weak | Verdict::Fail);
+        if self.checks.iter().any(shown) { Outcome::Conforms } else { Outcome::Void }
     }
 
     /// How many checks have this verdict; of a waiver, whatever its reason.
