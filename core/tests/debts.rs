@@ -6,8 +6,6 @@
     reason = "a test is no part of the core"
 )]
 
-use std::time::Duration;
-
 use token_refresh_core::{
     Acquire, Action, CommitError, Config, Effect, Event, ExchangeError, FailureKind, Grant, Machine,
     Persistence, State, Stored, Ticket, Timestamp, Version,
@@ -60,9 +58,9 @@ impl World {
         None
     }
 
-    /// The token is refused, or a new one is asked for; the exchange that follows, if one does.
+    /// The token is refused, or a new one is asked for; the exchange that follows, if one does. Who waits is of no matter.
     fn refresh(&mut self) -> Option<Ticket> {
-        match self.machine.current().map(|token| token.id) {
+        let _ = match self.machine.current().map(|token| token.id) {
             Some(token) => self.machine.reject(token, self.now),
             None => self.machine.acquire(self.now),
         };

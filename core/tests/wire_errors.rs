@@ -255,7 +255,9 @@ fn retry_05_seconds_and_dates() {
         (&[DATE], None),
     ];
     for (headers, retry_after) in table {
-        assert_eq!(Reply { status: 503, headers, body: b"" }.retry_after(NOW), *retry_after, "{headers:?}");
+        let fields: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let reply = Reply { status: 503, headers: &fields, body: b"" };
+        assert_eq!(reply.retry_after(NOW), *retry_after, "{headers:?}");
         let expected = Transient { retry_after: *retry_after };
         assert_eq!(class(Public, 429, headers, b""), expected, "{headers:?}");
         // With a time the 503 is deliberate; without one the request may have been carried out.

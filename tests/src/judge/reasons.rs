@@ -169,10 +169,16 @@ impl Process {
                             self.refresh_token(true);
                         }
                     }
-                    Err(ExchangeError::Ambiguous(_)) if !waited_for => {}
+                    // A wish to be left alone is heard in any answer, whoever waits for it.
+                    Err(ExchangeError::Ambiguous(wish)) if !waited_for => {
+                        self.seen.extend(wish.map(|_| FailureKind::Transient));
+                    }
                     Err(error) if current => {
                         let error = awaited.map_or(*error, |awaited| awaited.meaning(*error));
                         self.exchange_failed(case, error, refresh.as_deref(), court);
+                    }
+                    Err(ExchangeError::Transient(Some(_)) | ExchangeError::Ambiguous(Some(_))) => {
+                        self.seen.insert(FailureKind::Transient);
                     }
                     Err(_) => {}
                 }
