@@ -108,6 +108,13 @@
 //! - none by default.
 //! - `secrecy`: a [`Secret`] is made of a `SecretString` of the `secrecy` crate.
 //! - `wire`: the OAuth 2 and JSON wire formats as pure functions, still `no_std`.
+//!
+//! # Requirement ids
+//!
+//! Ids such as `CORE-14` name requirements of
+//! [the catalogue](https://github.com/token-refresh/token-refresh/blob/main/tests/REQUIREMENTS.md), which says what each
+//! demands and where it comes from. `rule 7` is a rule of the claim protocol, explained where `protocol.rs` of
+//! `token-refresh-core` applies it.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -34,6 +34,13 @@
 //! # What is not promised
 //!
 //! A session does not survive `fork`: the child must build its own.
+//!
+//! # Requirement ids
+//!
+//! Ids such as `CORE-14` name requirements of
+//! [the catalogue](https://github.com/token-refresh/token-refresh/blob/main/tests/REQUIREMENTS.md), which says what each
+//! demands and where it comes from. `rule 7` is a rule of the claim protocol, explained where `protocol.rs` of
+//! `token-refresh-core` applies it.
 #![forbid(unsafe_code)]
 
 mod async_ports;
