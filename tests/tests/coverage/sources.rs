@@ -192,8 +192,10 @@ fn collect(folder: &Path, files: &mut Vec<(String, String)>) {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         if path.is_dir() {
-            // Dot files, and what a build writes wherever it was told to.
-            if !name.starts_with('.') && !path.join("CACHEDIR.TAG").exists() {
+            // Dot files, and what a build writes: by its usual name, for cargo marks no folder that was there before, or
+            // wherever it was told to.
+            let built = name == "target" || path.join("CACHEDIR.TAG").exists();
+            if !name.starts_with('.') && !built {
                 collect(&path, files);
             }
         } else if name.ends_with(".rs") {
