@@ -201,6 +201,7 @@ const REGRESSIONS: &[&str] = &[
     include_str!("../regressions/own-vacant-claim-lands-late.script"),
     include_str!("../regressions/refusal-is-marked-in-the-end.script"),
     include_str!("../regressions/refusal-starts-nothing-late.script"),
+    include_str!("../regressions/reset-begins-a-new-round.script"),
     include_str!("../regressions/reset-begins-a-new-row.script"),
     include_str!("../regressions/save-is-tried-for-its-time.script"),
     include_str!("../regressions/save-limit-counts-from-the-save.script"),

@@ -29,6 +29,8 @@ impl Again {
         let round = self.processes.entry(case.entry.process).or_default();
         match &case.entry.input {
             None | Some(Input::SignIn(_) | Input::SignOut) => *round = Round::default(),
+            // What had stopped the round is forgiven, even while its end is still being written.
+            Some(Input::Reset) if round.disputed > 1 => *round = Round::default(),
             Some(Input::Event(event)) if case.entry.reply.answer != Answer::Misuse => {
                 round.ended(case, event);
             }
