@@ -217,15 +217,11 @@ impl View<'_> {
 }
 
 impl Unsaved {
-    pub(crate) fn is_in(&self, record: &Record) -> bool {
-        record.born == self.n && record.grant() == Some(&self.grant)
-    }
-
     fn decide(&self, record: &Record) -> Decision {
         if record.serial == self.spent {
             // Whoever holds the claim, and also over a refusal: it is the only copy (rule 5).
             Decision::Save
-        } else if self.is_in(record) {
+        } else if record.born == self.n && record.grant() == Some(&self.grant) {
             Decision::Saved
         } else if record.serial == self.spent.saturating_add(1)
             && (1..self.n).contains(&record.born)

@@ -558,7 +558,7 @@ impl Machine {
         self.claimed = None;
         self.pacing.succeeded();
         if let (Some(unsaved), Some(record)) = (&self.unsaved, &self.known.record)
-            && !unsaved.is_in(record)
+            && unsaved.n != record.born
         {
             // A late answer brought a later successor while the earlier one was written: it is saved, too (rule 7).
             return self.proceed(run, now);

@@ -118,7 +118,7 @@ pub const MORE: &[Mutant] = &[
         says: "a save that is answered lets go of a later successor that came meanwhile",
         breaks: &[],
         file: "transitions.rs",
-        place: "&& «!unsaved.is_in(record)»",
+        place: "&& «unsaved.n != record.born»",
         fault: "false",
     },
 ];
