@@ -93,6 +93,14 @@ mod tests {
     }
 
     #[test]
+    fn sec_04_other_secrets_are_not_equal() {
+        assert_eq!(Secret::from("hunter2"), Secret::from("hunter2"));
+        for other in ["", "hunter", "hunter3", "hunter22"] {
+            assert_ne!(Secret::from("hunter2"), Secret::from(other), "{other}");
+        }
+    }
+
+    #[test]
     fn sec_04_a_buffer_that_is_too_large_is_not_kept() {
         let mut text = alloc::string::String::with_capacity(64);
         text.push_str("hunter2");

@@ -264,6 +264,11 @@ fn retry_05_seconds_and_dates() {
         let expected = if retry_after.is_some() { expected } else { LOST };
         assert_eq!(class(Public, 503, headers, b""), expected, "{headers:?}");
     }
+    for month in "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(' ') {
+        let [at, date] = ["15", "14"].map(|day| format!("Sun, {day} {month} 1995 08:49:37 GMT"));
+        let expected = Transient { retry_after: seconds(24 * 3_600) };
+        assert_eq!(class(Public, 429, &[("Retry-After", &at), ("Date", &date)], b""), expected, "{month}");
+    }
     assert_eq!(class(Public, 400, &[("Retry-After", "7")], br#"{"error":"invalid_grant"}"#), Permanent);
     // Whatever the answer means otherwise, the wish is heard.
     for (status, body) in [(500, ""), (504, ""), (200, "<html>"), (502, r#"{"error":"server_error"}"#)] {
